@@ -1,0 +1,76 @@
+"""The case: its sections in reading order, and the table of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from mappings.concepts.condition import CONDITION, Condition
+from mappings.concepts.device import DEVICE, Device
+from mappings.concepts.encounter import ENCOUNTER, Encounter
+from mappings.concepts.measurement import MEASUREMENT, Measurement
+from mappings.concepts.monoclonal_protein import MONOCLONAL_PROTEIN, MonoclonalProtein
+from mappings.concepts.patient import PATIENT, Patient
+from mappings.concepts.product import PRODUCT, Product
+from mappings.concepts.therapy import THERAPY, Therapy
+from mappings.resource import AnyMap, ResourceMap
+from mappings.values import INSTANT, LANGUAGE, SLUG, Coding, Uri
+
+SCHEMA_VERSION: Literal["1.0"] = "1.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One patient's case, clinical facts only.
+
+    ``case_system`` is the URI of whoever gives out ``case_id``; the two and an item's key make
+    the item's identity, so two hospitals never share one. ``recorded`` is when the case was
+    written down. ``security`` labels every resource, ``tags`` likewise.
+    """
+
+    schema_version: Literal["1.0"]
+    case_system: Uri
+    case_id: Annotated[str, SLUG]
+    language: Annotated[str, LANGUAGE]
+    recorded: Annotated[str, INSTANT] | None = None
+    security: tuple[Literal["HTEST", "ANONYED", "PSEUDED"], ...] = ()
+    tags: tuple[Coding, ...] = ()
+    patient: Patient
+    encounters: tuple[Encounter, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    monoclonal_protein: tuple[MonoclonalProtein, ...] = ()
+    devices: tuple[Device, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    products: tuple[Product, ...] = ()
+    therapies: tuple[Therapy, ...] = ()
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """One time zero (invariant smx-3)."""
+        if sum(encounter.time_zero is True for encounter in self.encounters) > 1:
+            yield "encounters", "at most one encounter is time zero"
+
+
+#: The list of tables. A new concept is one line here and one field above.
+SECTIONS: tuple[tuple[str, AnyMap], ...] = (
+    ("patient", PATIENT),
+    ("encounters", ENCOUNTER),
+    ("conditions", CONDITION),
+    ("monoclonal_protein", MONOCLONAL_PROTEIN),
+    ("devices", DEVICE),
+    ("measurements", MEASUREMENT),
+    ("products", PRODUCT),
+    ("therapies", THERAPY),
+)
+
+
+def _all_tables() -> Iterator[ResourceMap]:
+    waiting: list[AnyMap] = [table for _, table in SECTIONS]
+    while waiting:
+        for table in waiting.pop(0).tables:
+            yield table
+            waiting += [row.table for row in table.each]
+
+
+#: Every table, parts included, in the order of the sections.
+TABLES: tuple[ResourceMap, ...] = tuple(dict.fromkeys(_all_tables()))

@@ -1,0 +1,207 @@
+"""What a case must keep to beyond its JSON shape: patterns, units, forms, keys, references, rules.
+
+One walk, led by the annotations, serves both the plain document (so that every problem is found
+at once, whatever else is wrong with it) and a `Case` made in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, is_dataclass
+from typing import Any
+
+from mappings.case import SECTIONS, Case
+from mappings.choices import WhenRow
+from mappings.report import Issue
+from mappings.resource import Planned
+from mappings.shape import Shape, shapes
+from mappings.values import Item, Quantity, Relative, ValueOrAbsent, When
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One value of the case: its pointer, its field, the class and key of the item it belongs to."""
+
+    pointer: str
+    value: Any
+    shape: Shape
+    parent: type
+    item: str
+
+
+def path_of(pointer: str) -> str:
+    """A JSON pointer into the case as a path that people read: case.therapies[0].doses[1]."""
+    path = "case"
+    for step in pointer.split("/")[1:]:
+        path += f"[{step}]" if step.isdigit() else f".{step}"
+    return path
+
+
+def issue(code: str, pointer: str, expected: str = "", **more: Any) -> Issue:
+    """An issue of the case document."""
+    return Issue(code, pointer=pointer or "/", path=path_of(pointer), expected=expected, **more)
+
+
+def _field(node: Any, shape: Shape) -> Any:
+    return node.get(shape.json_name) if isinstance(node, dict) else getattr(node, shape.name)
+
+
+def places(node: Any, cls: type, pointer: str = "", item: str = "patient") -> Iterator[Place]:
+    """Every value below a node, led by the annotations; values of a wrong type are passed over."""
+    if issubclass(cls, Item):
+        key = node.get("key") if isinstance(node, dict) else node.key
+        item = key if isinstance(key, str) else ""
+    for shape in shapes(cls).values():
+        value = _field(node, shape)
+        if value is None:
+            continue
+        here = f"{pointer}/{shape.json_name}"
+        many = shape.many and isinstance(value, list | tuple)
+        for step, one in [(f"{here}/{i}", v) for i, v in enumerate(value)] if many else [(here, value)]:
+            place = Place(step, one, _chosen(shape, one), cls, item)
+            yield place
+            if is_dataclass(place.shape.type) and (isinstance(one, dict) or is_dataclass(one)):
+                yield from places(one, place.shape.type, step, item)
+
+
+def _chosen(shape: Shape, value: Any) -> Shape:
+    """The alternative of a union that the value belongs to."""
+    for choice in shape.choices:
+        if isinstance(value, str) == (choice.type is str):
+            return choice
+    return shape
+
+
+def problems(root: Any) -> list[Issue]:
+    """Every problem of a case, plain or made: fields, keys, references; of a made one also its rules."""
+    found = list(places(root, Case))
+    issues = [problem for place in found for problem in _field_problems(place)]
+    kinds: dict[str, str] = {"patient": "Patient"}
+    for place in found:
+        if place.shape.name == "key" and isinstance(place.value, str) and issubclass(place.parent, Item):
+            if place.value in kinds:
+                issues.append(issue("duplicate-key", place.pointer, "a key that no other item has"))
+            kinds[place.value] = place.parent.__name__
+    issues += [problem for place in found for problem in _reference_problems(place, kinds)]
+    issues += _circles(found)
+    if isinstance(root, Case) and not issues:
+        issues += _rule_problems(root, found)
+    return issues
+
+
+def _field_problems(place: Place) -> Iterator[Issue]:
+    shape, value = place.shape, place.value
+    if isinstance(value, str):
+        for text in shape.texts:
+            if not text.ok(value):
+                yield issue("bad-value", place.pointer, text.meaning)
+    elif shape.least is not None and type(value) is int and value < shape.least:
+        yield issue("bad-value", place.pointer, f"{shape.least} or more")
+    if shape.forms:
+        names = [shape_.json_name for shape_ in shapes(shape.type).values() if _given(value, shape_)]
+        for name in names:
+            if name not in shape.forms and not (name == "text" and shape.type is When):
+                yield issue("bad-value", f"{place.pointer}/{name}", f"one of {', '.join(shape.forms)}")
+    yield from _unit_problems(place)
+
+
+def _given(value: Any, shape: Shape) -> bool:
+    return _field(value, shape) is not None if isinstance(value, dict) or is_dataclass(value) else False
+
+
+def _unit_problems(place: Place) -> Iterator[Issue]:
+    if place.shape.units:
+        for pointer, unit in _units(place.value, place.pointer):
+            if isinstance(unit, str) and unit not in place.shape.units:
+                yield issue("wrong-unit", f"{pointer}/unit", f"UCUM {' or '.join(place.shape.units)}")
+    if place.shape.type is Quantity and place.parent is not ValueOrAbsent and _get(place.value, "comparator"):
+        yield issue("bad-value", f"{place.pointer}/comparator", "an exact number: a comparator goes with a result only")
+
+
+def _get(node: Any, name: str) -> Any:
+    return node.get(name) if isinstance(node, dict) else getattr(node, name, None)
+
+
+def _units(value: Any, pointer: str) -> Iterator[tuple[str, Any]]:
+    """The units of a quantity, of both ends of a range, of a value in one of these forms."""
+    if (unit := _get(value, "unit")) is not None:
+        yield pointer, unit
+    for name in ("low", "high", "quantity", "range"):
+        if (part := _get(value, name)) is not None:
+            yield from _units(part, f"{pointer}/{name}")
+
+
+def _reference_problems(place: Place, kinds: dict[str, str]) -> Iterator[Issue]:
+    refs = place.shape.refs
+    if refs is None or not isinstance(place.value, str):
+        return
+    if place.value not in kinds:
+        yield issue("dangling-reference", place.pointer, f"the key of {_either(refs)}")
+    elif refs and kinds[place.value] not in refs:
+        yield issue("wrong-reference", place.pointer, f"the key of {_either(refs)}")
+
+
+def _either(kinds: tuple[str, ...]) -> str:
+    return " or ".join(f"a {kind}" for kind in kinds) or "an item of this case"
+
+
+def _circles(found: list[Place]) -> Iterator[Issue]:
+    """Relative times whose anchors lead back to themselves."""
+    anchors: dict[str, list[Place]] = {}
+    for place in found:
+        if place.shape.name == "anchor" and place.parent is Relative and isinstance(place.value, str):
+            anchors.setdefault(place.item, []).append(place)
+    done: set[str] = set()
+    for start in anchors:
+        trail: dict[str, None] = {}
+        waiting = [(start, False)]
+        while waiting:
+            key, leaving = waiting.pop()
+            if leaving:
+                trail.pop(key, None)
+                done.add(key)
+            elif key not in done:
+                trail[key] = None
+                waiting.append((key, True))
+                for place in anchors.get(key, ()):
+                    if place.value in trail:
+                        yield issue("circular-anchor", place.pointer, "a time that does not depend on this one")
+                    else:
+                        waiting.append((place.value, False))
+
+
+def _rule_problems(case: Case, found: list[Place]) -> Iterator[Issue]:
+    """What the dataclasses say of themselves, and what the tables have no room for."""
+    yield from (issue("rule", f"/{name}", text) for name, text in case.rules())
+    pointers: dict[int, str] = {}
+    for place in found:
+        if is_dataclass(place.value):
+            pointers[id(place.value)] = place.pointer
+            for name, text in place.value.rules() if hasattr(place.value, "rules") else ():
+                yield issue("rule", f"{place.pointer}/{name.rstrip('_')}", text)
+    elements = {}
+    for planned in plan(case):
+        elements[planned.item_key] = {row.group for row in planned.table.rows if isinstance(row, WhenRow)}
+        for name in planned.table.unused:
+            if getattr(planned.item, name) not in (None, ()):
+                where = f"{pointers[id(planned.item)]}/{name.rstrip('_')}"
+                yield issue("rule", where, f"nothing: a {planned.table.type} has no place for it")
+    yield from _anchor_elements(found, elements)
+
+
+def _anchor_elements(found: list[Place], elements: dict[str, set[str]]) -> Iterator[Issue]:
+    """``anchor_element`` names the element in which the anchor holds its time."""
+    for place in found:
+        if isinstance(place.value, Relative):
+            have = elements.get(place.value.anchor, set())
+            if place.value.anchor_element not in have:
+                expected = f"one of {', '.join(sorted(have))}" if have else "an anchor that has a time"
+                yield issue("rule", f"{place.pointer}/anchor_element", expected)
+
+
+def plan(case: Case) -> Iterator[Planned]:
+    """Every resource that the case becomes, in order."""
+    for name, table in SECTIONS:
+        value = getattr(case, name)
+        for item in value if isinstance(value, tuple) else filter(None, [value]):
+            yield from table.plan(item)

@@ -1,0 +1,447 @@
+"""The two-way vocabulary: each codec writes one case value as FHIR JSON and reads it back.
+
+A codec is bound to the annotation of the field it serves, so that units, words, patterns and
+kinds of reference are declared once, on the field. Reading is strict: what is not understood
+raises `Unread`, which gathers the path on its way up, and stays in the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mappings.report import Json
+from mappings.shape import Shape
+from mappings.terms import BASE, TERMS, WORDS, Term
+from mappings.values import TIME_UNITS, Coding, Concept, Duration, Quantity, Range, Ratio
+
+if TYPE_CHECKING:
+    from mappings.resource import Reading, Writing
+
+UCUM = "http://unitsofmeasure.org"
+DAR_SYSTEM = TERMS["dar-unknown"].codings[0].system
+DAR_URL = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+ORIGINAL_TEXT = "http://hl7.org/fhir/StructureDefinition/originalText"
+
+
+def own(name: str) -> str:
+    """The canonical URL of one of the project's own StructureDefinitions."""
+    return f"{BASE}/StructureDefinition/{name}"
+
+
+class Unread(Exception):
+    """An element cannot be read. ``steps`` is its JSON path; messages quote codes and units only."""
+
+    def __init__(self, code: str, message: str, expected: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.expected = code, message, expected
+        self.steps: list[str | int] = []
+
+    def at(self, *steps: str | int) -> Unread:
+        """The same, seen from further out."""
+        self.steps[:0] = steps
+        return self
+
+
+class Codec(Protocol):
+    """One value <-> one JSON value. ``yields`` is the Python type of the value."""
+
+    yields: type
+
+    def bound(self, shape: Shape) -> Codec:
+        """The codec for this field; raises `TypeError` where the two do not fit."""
+
+    def write(self, value: Any, to: Writing) -> Json:
+        """The value as FHIR JSON."""
+
+    def read(self, json: Json, by: Reading) -> Any:
+        """The value of the FHIR JSON; raises `Unread`."""
+
+
+class Simple:
+    """A codec from three functions; the field's type must be ``yields``."""
+
+    def __init__(self, yields: type, write: Callable[[Any], Json], read: Callable[[Json], Any]) -> None:
+        self.yields, self._write, self._read = yields, write, read
+
+    def bound(self, shape: Shape) -> Codec:
+        _agree(self.yields, shape)
+        return self
+
+    def write(self, value: Any, to: Writing) -> Json:
+        return self._write(value)
+
+    def read(self, json: Json, by: Reading) -> Any:
+        return self._read(json)
+
+
+def _agree(yields: type, shape: Shape) -> None:
+    if shape.type is not yields:
+        raise TypeError(f"field {shape.name} holds {shape.type.__name__}, its codec {yields.__name__}")
+
+
+def _need(json: Json, kind: type, what: str) -> Any:
+    if type(json) is not kind:
+        raise Unread("wrong-type", "The JSON type is wrong.", what)
+    return json
+
+
+# --- primitives -----------------------------------------------------------------------------
+
+
+class Plain:
+    """A FHIR primitive, exactly as the field's annotation says."""
+
+    yields: type = object
+
+    def __init__(self) -> None:
+        self.shape: Shape | None = None
+
+    def bound(self, shape: Shape) -> Codec:
+        if shape.type not in (str, int, bool, Decimal) or shape.words:
+            raise TypeError(f"field {shape.name} is no primitive")
+        codec = Plain()
+        codec.yields, codec.shape = shape.type, shape
+        return codec
+
+    def write(self, value: Any, to: Writing) -> Json:
+        return value
+
+    def read(self, json: Json, by: Reading) -> Any:
+        shape = self.shape
+        assert shape is not None
+        if shape.type is Decimal:
+            return number(json)
+        value = _need(json, shape.type, f"a JSON {shape.type.__name__}")
+        for text in shape.texts:
+            if not text.ok(value):
+                raise Unread("bad-value", "The text has another form.", text.meaning)
+        if shape.least is not None and value < shape.least:
+            raise Unread("bad-value", "The number is too small.", f"{shape.least} or more")
+        return value
+
+
+def plain() -> Codec:
+    """A primitive: string, integer, decimal or boolean by the field's annotation."""
+    return Plain()
+
+
+def number(json: Json) -> Decimal:
+    """A JSON number as Decimal, digits kept."""
+    if type(json) is Decimal:
+        return json
+    return Decimal(_need(json, int, "a JSON number"))
+
+
+# --- words and codes ------------------------------------------------------------------------
+
+
+class Word:
+    """A word of the case <-> a code, by a table of words.tsv that holds exactly the field's words."""
+
+    yields: type = str
+
+    def __init__(self, table: str, form: str) -> None:
+        self.table, self.form, self.words = table, form, WORDS[table]
+        self._by_code = {term.code: word for word, term in self.words.items()}
+        self._by_pair = {pair: word for word, term in self.words.items() for pair in term.pairs}
+
+    def bound(self, shape: Shape) -> Codec:
+        if set(shape.words) != set(self.words):
+            raise TypeError(f"field {shape.name}: words differ from table {self.table} of words.tsv")
+        return self
+
+    def write(self, value: Any, to: Writing) -> Json:
+        term = self.words[value]
+        if self.form == "code":
+            return term.code
+        if self.form == "coding":
+            return coding_json(term.codings[0])
+        return term_json(term, to.optional_codes)
+
+    def read(self, json: Json, by: Reading) -> Any:
+        if self.form == "code":
+            word = self._by_code.get(_need(json, str, "a code"))
+        else:
+            codings = [json] if self.form == "coding" else _need(json, dict, "a CodeableConcept").get("coding", [])
+            word = next(filter(None, (self._by_pair.get(pair) for pair in pairs(codings))), None)
+        if word is None:
+            raise Unread("unmapped-code", "The code is not one of the table.", self.expected())
+        return word
+
+    def expected(self) -> str:
+        """The codes that the table knows."""
+        return f"one of {', '.join(sorted(self._by_code))}"
+
+
+def word(table: str) -> Word:
+    """A word <-> a bare `code`."""
+    return Word(table, "code")
+
+
+def coded(table: str) -> Word:
+    """A word <-> a CodeableConcept."""
+    return Word(table, "concept")
+
+
+def pairs(codings: Json) -> Iterable[tuple[Any, Any]]:
+    """(system, code) of each Coding of a list, malformed ones left out."""
+    if isinstance(codings, list):
+        for coding in codings:
+            if isinstance(coding, dict) and type(coding.get("code")) is str:
+                yield coding.get("system"), coding["code"]
+
+
+def coding_json(coding: Coding) -> dict[str, Json]:
+    """A Coding, members in FHIR's order."""
+    out: dict[str, Json] = {"system": coding.system}
+    if coding.version is not None:
+        out["version"] = coding.version
+    out["code"] = coding.code
+    if coding.display is not None:
+        out["display"] = coding.display
+    if coding.user_selected is not None:
+        out["userSelected"] = coding.user_selected
+    return out
+
+
+def term_json(term: Term, optional_codes: bool = False, text: str | None = None) -> dict[str, Json]:
+    """A term as a CodeableConcept."""
+    codings = (*term.codings, *term.licensed) if optional_codes else term.codings
+    return {"coding": [coding_json(c) for c in codings], "text": text or term.display}
+
+
+def _read_coding(json: Json) -> Coding:
+    _need(json, dict, "a Coding")
+    got = [json.get(name) for name in ("system", "code", "display", "version")]
+    if type(got[0]) is not str or type(got[1]) is not str or not all(v is None or type(v) is str for v in got[2:]):
+        raise Unread("wrong-type", "The Coding lacks its system or code.", "system and code as strings")
+    chosen = json.get("userSelected")
+    return Coding(got[0], got[1], got[2], got[3], chosen if isinstance(chosen, bool) else None)
+
+
+class ConceptCodec:
+    """A `Concept` <-> a CodeableConcept: all codings, in their order; with licensed ones on request."""
+
+    yields: type = Concept
+
+    def bound(self, shape: Shape) -> Codec:
+        _agree(Concept, shape)
+        return self
+
+    def write(self, value: Any, to: Writing) -> Json:
+        out: dict[str, Json] = {}
+        codings = [coding_json(c) for c in value.codings]
+        if to.optional_codes:
+            codings += _licensed(value)
+        if codings:
+            out["coding"] = codings
+        if value.text is not None:
+            out["text"] = value.text
+        return out
+
+    def read(self, json: Json, by: Reading) -> Any:
+        _need(json, dict, "a CodeableConcept")
+        found = []
+        for coding in json.get("coding", ()):
+            try:
+                found.append(_read_coding(coding))
+            except Unread as error:
+                by.unread(error.at("coding"))
+        text = json.get("text")
+        if not found and type(text) is not str:
+            raise Unread("unreadable-element", "The concept has neither text nor a whole coding.")
+        return Concept(text if type(text) is str else None, tuple(found))
+
+
+def _licensed(value: Concept) -> list[dict[str, Json]]:
+    """The licensed codings of the terms that the concept's free codings mean."""
+    have = {(c.system, c.code) for c in value.codings}
+    found = []
+    for coding in value.codings:
+        for term in BY_PAIR.get((coding.system, coding.code), ()):
+            found += [c for c in term.licensed if (c.system, c.code) not in have]
+            have |= {(c.system, c.code) for c in term.licensed}
+    return [coding_json(c) for c in found]
+
+
+#: The terms whose most exact coding a pair is: only those may add their licensed codings.
+BY_PAIR: dict[tuple[str, str], list[Term]] = {}
+for _term in TERMS:
+    BY_PAIR.setdefault((_term.codings[0].system, _term.code), []).append(_term)
+
+
+def concept() -> Codec:
+    """A CodeableConcept with all its codings."""
+    return ConceptCodec()
+
+
+def coding() -> Codec:
+    """A Coding."""
+    return Simple(Coding, coding_json, _read_coding)
+
+
+# --- quantities -----------------------------------------------------------------------------
+
+
+class QuantityCodec:
+    """A `Quantity` <-> a UCUM Quantity, in the units of the field; comparators only where they may be."""
+
+    yields: type = Quantity
+
+    def __init__(self, units: tuple[str, ...] = (), comparator: bool = False) -> None:
+        self.units, self.comparator = units, comparator
+
+    def bound(self, shape: Shape) -> Codec:
+        _agree(Quantity, shape)
+        return QuantityCodec(self.units or shape.units, self.comparator)
+
+    def write(self, value: Any, to: Writing) -> Json:
+        out: dict[str, Json] = {"value": value.value}
+        if value.comparator is not None:
+            out["comparator"] = value.comparator
+        out.update(unit=value.display or value.unit, system=UCUM, code=value.unit)
+        return out
+
+    def read(self, json: Json, by: Reading) -> Any:
+        _need(json, dict, "a Quantity")
+        unit, display, comparator = json.get("code"), json.get("unit"), json.get("comparator")
+        if json.get("system") != UCUM or type(unit) is not str:
+            raise Unread("wrong-unit", "The quantity has no UCUM code.", self.expected())
+        if self.units and unit not in self.units:
+            raise Unread("wrong-unit", f"The unit {unit} is not one of this field.", self.expected()).at("code")
+        if comparator is not None and (not self.comparator or comparator not in ("<", "<=", ">=", ">")):
+            raise Unread("modifier", "A comparator is not understood here.", "an exact number").at("comparator")
+        value = number(json.get("value"))
+        return Quantity(value, unit, display if type(display) is str else None, comparator)
+
+    def expected(self) -> str:
+        """The units that the field takes."""
+        return f"UCUM {' or '.join(self.units)}" if self.units else "a UCUM unit"
+
+
+def quantity(comparator: bool = False) -> Codec:
+    """A Quantity in the units of the field; ``comparator`` allows `<` and its like."""
+    return QuantityCodec(comparator=comparator)
+
+
+def duration_json(value: Duration) -> dict[str, Json]:
+    """A Duration with the unit in words."""
+    return {"value": value.value, "unit": TIME_UNITS[value.unit], "system": UCUM, "code": value.unit}
+
+
+def read_duration(json: Json) -> Duration:
+    """A Duration in UCUM units of time."""
+    _need(json, dict, "a Duration")
+    unit = json.get("code")
+    if json.get("system") != UCUM or unit not in TIME_UNITS:
+        raise Unread("wrong-unit", "The duration has no UCUM unit of time.", f"one of {', '.join(TIME_UNITS)}")
+    if json.get("comparator") is not None:
+        raise Unread("modifier", "A comparator is not understood here.", "an exact number").at("comparator")
+    value = number(json.get("value"))
+    if value < 0:
+        raise Unread("bad-value", "A duration is not negative.", "0 or more").at("value")
+    return Duration(value, unit)
+
+
+def duration() -> Codec:
+    """A Duration."""
+    return Simple(Duration, duration_json, read_duration)
+
+
+class RatioCodec:
+    """A `Ratio` <-> a FHIR Ratio of UCUM quantities."""
+
+    yields: type = Ratio
+    part = QuantityCodec()
+
+    def bound(self, shape: Shape) -> Codec:
+        _agree(Ratio, shape)
+        return self
+
+    def write(self, value: Any, to: Writing) -> Json:
+        return {
+            "numerator": self.part.write(value.numerator, to),
+            "denominator": self.part.write(value.denominator, to),
+        }
+
+    def read(self, json: Json, by: Reading) -> Any:
+        _need(json, dict, "a Ratio")
+        return Ratio(*(_inside(name, self.part, json, by) for name in ("numerator", "denominator")))
+
+
+def _inside(name: str, codec: Codec, json: dict[str, Json], by: Reading) -> Any:
+    try:
+        return codec.read(json.get(name), by)
+    except Unread as error:
+        raise error.at(name) from None
+
+
+def ratio() -> Codec:
+    """A Ratio of quantities."""
+    return RatioCodec()
+
+
+class RangeCodec:
+    """A `Range` <-> a FHIR Range of UCUM quantities in the units of the field."""
+
+    yields: type = Range
+
+    def __init__(self, units: tuple[str, ...] = ()) -> None:
+        self.part = QuantityCodec(units)
+
+    def bound(self, shape: Shape) -> Codec:
+        _agree(Range, shape)
+        return RangeCodec(shape.units)
+
+    def write(self, value: Any, to: Writing) -> Json:
+        ends = (("low", value.low), ("high", value.high))
+        return {name: self.part.write(end, to) for name, end in ends if end is not None}
+
+    def read(self, json: Json, by: Reading) -> Any:
+        _need(json, dict, "a Range")
+        ends = {name: _inside(name, self.part, json, by) for name in ("low", "high") if name in json}
+        try:
+            return Range(**ends)
+        except ValueError as error:
+            raise Unread("bad-value", "The range contradicts itself.", str(error)) from None
+
+
+# --- references -----------------------------------------------------------------------------
+
+
+class ReferenceCodec:
+    """The key of an item <-> a Reference to its resource; the field says which kinds it may name."""
+
+    yields: type = str
+
+    def __init__(self, kinds: tuple[str, ...] | None = None) -> None:
+        self.kinds = kinds
+
+    def bound(self, shape: Shape) -> Codec:
+        if shape.type is not str or shape.refs is None:
+            raise TypeError(f"field {shape.name} is no key of another item")
+        return ReferenceCodec(shape.refs)
+
+    def write(self, value: Any, to: Writing) -> Json:
+        return {"reference": to.references(value)[0]}
+
+    def read(self, json: Json, by: Reading) -> Any:
+        _need(json, dict, "a Reference")
+        return by.key_of(json, self.kinds or ())
+
+
+def reference() -> Codec:
+    """A Reference to an item of the case."""
+    return ReferenceCodec()
+
+
+def dar_extension(reason: str) -> dict[str, Json]:
+    """The data-absent-reason extension."""
+    return {"url": DAR_URL, "valueCode": reason}
+
+
+def dar_json(reason: str, text: str | None) -> dict[str, Json]:
+    """`dataAbsentReason` as a CodeableConcept."""
+    return term_json(TERMS[f"dar-{reason}"], text=text)

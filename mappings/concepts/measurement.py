@@ -1,0 +1,136 @@
+"""A measurement: skin thickness, mouth opening, weight, height, skin score, or another by its code.
+
+A new kind of measurement is one row of `KINDS`. No number is ever computed: a change is written
+where the source gives it, a trend where it gives only that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal, NamedTuple
+
+from mappings.choices import value, when
+from mappings.codec import Codec, QuantityCodec, Unread, coded, concept, quantity, reference
+from mappings.report import Json
+from mappings.resource import ResourceMap, choose, subject
+from mappings.rows import Row, also, at, component, fixed, references, unused
+from mappings.shape import Shape
+from mappings.terms import TERMS, Term
+from mappings.values import Concept, Forms, Key, Observed, Quantity, Ref, Units, ValueOrAbsent, When
+
+CHANGE_UNITS = Units("mm", "um", "cm", "kg", "g", "{score}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement(Observed):
+    """A figure, or why there is none; ``baseline`` is the key of the measurement it is compared with."""
+
+    kind: Literal["skin-thickness", "mouth-opening", "body-weight", "body-height", "skin-score", "other"]
+    code: Concept | None = None
+    value: Annotated[ValueOrAbsent, Forms("quantity", "integer", "range", "text", "absent")]
+    site: Concept | None = None
+    layer: Literal["epidermis", "dermis", "epidermis-dermis"] | None = None
+    method: Concept | None = None
+    device: Annotated[Key, Ref("Device")] | None = None
+    when: Annotated[When, Forms("at", "period", "relative", "encounter", "absent")] | None = None
+    course: Annotated[Key, Ref("Therapy")] | None = None
+    baseline: Annotated[Key, Ref("Measurement")] | None = None
+    percent_change: Decimal | None = None
+    absolute_change: Annotated[Quantity, CHANGE_UNITS] | None = None
+    trend: Literal["decreased", "increased", "unchanged", "better", "worse"] | None = None
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """Units and signs by kind; the vital-signs profile wants a time."""
+        kind = KINDS[self.kind]
+        if (self.code is None) == (kind.term is None):
+            yield "code", "kind other needs a code, every other kind brings its own"
+        for unit in (q.unit for q in _quantities(self.value)):
+            if kind.units and unit not in kind.units:
+                yield "value", f"{self.kind} is in {' or '.join(kind.units)}"
+        if kind.units and any(q.value < 0 for q in _quantities(self.value)):
+            yield "value", f"{self.kind} is not negative"
+        if kind.vital and self.when is None:
+            yield "when", f"{self.kind} needs a time, or when.absent (FHIR vital-signs profile)"
+        if kind.vital and self.when and self.when.at and len(self.when.at) < 10:
+            yield "when", f"{self.kind} needs a day; give a less exact time as a period (FHIR vs-1)"
+
+
+def _quantities(measured: ValueOrAbsent) -> Iterator[Quantity]:
+    ends = (measured.range.low, measured.range.high) if measured.range else ()
+    yield from (q for q in (measured.quantity, *ends) if q is not None)
+
+
+class Kind(NamedTuple):
+    """One kind of measurement: its code, category, units (none: any), profile."""
+
+    term: Term | None
+    category: Term | None
+    units: tuple[str, ...]
+    profile: str
+    vital: bool = False
+
+
+KINDS = {
+    "skin-thickness": Kind(TERMS.skin_thickness_hfus, TERMS.imaging, ("mm", "um"), "smx-skin-thickness"),
+    "mouth-opening": Kind(TERMS.mouth_opening, TERMS.exam, ("mm", "cm"), "smx-mouth-opening"),
+    "body-weight": Kind(TERMS.body_weight, TERMS.vital_signs, ("kg", "g"), "smx-body-weight", vital=True),
+    "body-height": Kind(TERMS.body_height, TERMS.vital_signs, ("cm",), "smx-body-height", vital=True),
+    "skin-score": Kind(TERMS.skin_score, TERMS.exam, ("{score}",), "smx-skin-score"),
+    "other": Kind(None, None, (), "smx-measurement"),
+}
+
+
+class Percent:
+    """A Decimal <-> a Quantity in percent."""
+
+    yields: type = Decimal
+    inner = QuantityCodec(("%",))
+
+    def bound(self, shape: Shape) -> Codec:
+        if shape.type is not Decimal or "percent" not in shape.name:
+            raise TypeError(f"field {shape.name} is no Decimal with percent in its name")
+        return self
+
+    def write(self, value: Any, to: Any) -> Json:
+        return self.inner.write(Quantity(value, "%"), to)
+
+    def read(self, json: Json, by: Any) -> Any:
+        found = self.inner.read(json, by)
+        if found.display is not None:
+            by.unread(Unread("unreadable-element", "The unit is written in other words."))
+        return found.value
+
+
+def _table(name: str, kind: Kind) -> ResourceMap:
+    """The table of one kind."""
+    what: tuple[Row, ...] = (at("code", concept(), "code"),)
+    if kind.term is not None:
+        what = (fixed("code", kind.term), unused("code"))
+    if kind.category is not None:
+        what = (also("category[0]", kind.category), *what)
+    return ResourceMap(
+        Measurement,
+        "Observation",
+        references("partOf", "course"),
+        *what,
+        subject(),
+        when("effective", encounter=True, always=kind.vital),
+        value("value", units=kind.units),
+        at("interpretation[0]", coded("trend"), "trend"),
+        at("bodySite", concept(), "site"),
+        at("method", concept(), "method"),
+        at("device", reference(), "device"),
+        references("derivedFrom", "baseline"),
+        component(TERMS.skin_layer, at("valueCodeableConcept", coded("layer"), "layer")),
+        component(TERMS.percent_change_from_baseline, at("valueQuantity", Percent(), "percent_change")),
+        component(TERMS.absolute_change_from_baseline, at("valueQuantity", quantity(), "absolute_change")),
+        profile=kind.profile,
+        title=lambda item: f"{(kind.term.display if kind.term else item.code.label)}: {item.value}",
+        known_by=("code", kind.term.pairs) if kind.term is not None else None,
+        only=("kind", name),
+    )
+
+
+MEASUREMENT = choose("kind", *(_table(name, kind) for name, kind in KINDS.items()))

@@ -1,0 +1,260 @@
+"""The lens: what of a received element the tables account for, and writing new facts over the rest.
+
+Three values meet: ``was``, the element as received; ``old``, what the writer makes of the facts
+that were read from it; ``new``, what the writer makes of the facts now. Everything in ``was``
+that differs from ``old`` is the rest. `merge` changes ``was`` only where ``new`` differs from
+``old``, so with ``new == old`` it gives ``was`` back, and one changed fact changes its own leaves.
+
+List items are paired by exact twin, then by anchor (url, reference, code, system and value),
+then by order; entry order is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mappings.codec import pairs
+from mappings.report import Json
+from mappings.wire import escape
+
+Dropped = Callable[[str, Json], None]
+
+_TYPES = (
+    "Quantity|CodeableConcept|String|Boolean|Integer|Range|Ratio|SampledData|Time|DateTime|Period|Timing|Instant|"
+    "Age|Duration|Reference|Date|Coding|Code|Decimal|Uri|Identifier|Attachment|Annotation|Money|PositiveInt|"
+    "UnsignedInt|Markdown|Id|Url|Canonical|Dosage|Base64Binary"
+)
+_CHOICE = re.compile(
+    rf"_?(value|effective|onset|abatement|performed|deceased|medication|rate|dose|occurrence|multipleBirth|born)({_TYPES})"
+)
+
+
+def leaves(json: Json) -> int:
+    """How many JSON leaves an element has; an empty object or array counts as one."""
+    if isinstance(json, dict):
+        return sum(map(leaves, json.values())) if json else 1
+    if isinstance(json, list):
+        return sum(map(leaves, json)) if json else 1
+    return 1
+
+
+def same(a: Json, b: Json) -> bool:
+    """Equal as JSON text: 1.80 is not 1.8, and True is not 1."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(value, b[name]) for name, value in a.items())
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return str(a) == str(b)
+
+
+# --- what is accounted for ------------------------------------------------------------------
+
+
+def rest(was: Json, old: Json, pointer: str = "") -> Iterator[tuple[str, Json]]:
+    """(pointer, element) of each topmost part of ``was`` that ``old`` does not reproduce."""
+    if same(was, old) or _same_number(was, old):
+        return
+    if isinstance(was, dict) and isinstance(old, dict) and was:
+        for name, value in was.items():
+            step = f"{pointer}/{escape(name)}"
+            if name in old:
+                yield from rest(value, old[name], step)
+            else:
+                yield step, value
+    elif isinstance(was, list) and isinstance(old, list) and was:
+        twins = pair(was, old)
+        for index, value in enumerate(was):
+            step = f"{pointer}/{index}"
+            if index in twins:
+                yield from rest(value, old[twins[index]], step)
+            else:
+                yield step, value
+    else:
+        yield pointer, was
+
+
+def _same_number(was: Json, old: Json) -> bool:
+    """An integer as received and the Decimal of the same digits."""
+    return type(was) is int and not isinstance(old, bool) and str(was) == str(old)
+
+
+# --- pairing lists --------------------------------------------------------------------------
+
+
+def pair(a: list[Json], b: list[Json]) -> dict[int, int]:
+    """index in ``a`` -> index in ``b`` of the items that are the same thing."""
+    if len(a) == len(b) and all(map(same, a, b)):
+        return {i: i for i in range(len(a))}
+    found: dict[int, int] = {}
+    taken: set[int] = set()
+    for keys in (_exact, _anchors):
+        _pair_by(keys, a, b, found, taken)
+    left = [i for i in range(len(a)) if i not in found and not _anchors(a[i])]
+    right = [j for j in range(len(b)) if j not in taken and not _anchors(b[j])]
+    found.update((i, j) for i, j in zip(left, right, strict=False) if type(a[i]) is type(b[j]))
+    return found
+
+
+def _pair_by(
+    keys: Callable[[Json], list[Any]], a: list[Json], b: list[Json], found: dict[int, int], taken: set[int]
+) -> None:
+    """Pair the items that share a key, each at most once, in order."""
+    places: dict[Any, list[int]] = {}
+    for j in reversed(range(len(b))):
+        if j not in taken:
+            for key in keys(b[j]):
+                places.setdefault(key, []).append(j)
+    for i, item in enumerate(a):
+        if i in found:
+            continue
+        for key in keys(item):
+            stack = places.get(key, [])
+            while stack and stack[-1] in taken:
+                stack.pop()
+            if stack:
+                found[i] = stack.pop()
+                taken.add(found[i])
+                break
+
+
+def _exact(item: Json) -> list[Any]:
+    return [_frozen(item)]
+
+
+def _frozen(json: Json) -> Any:
+    if isinstance(json, dict):
+        return ("{", frozenset((name, _frozen(value)) for name, value in json.items()))
+    if isinstance(json, list):
+        return ("[", *map(_frozen, json))
+    return (type(json).__name__, str(json))
+
+
+def _anchors(item: Json) -> list[Any]:
+    """What makes a list item itself, beside its values."""
+    if not isinstance(item, dict):
+        return []
+    if isinstance(item.get("url"), str):
+        return [("url", item["url"])]
+    if isinstance(item.get("reference"), str):
+        return [("reference", item["reference"])]
+    if isinstance(item.get("system"), str):
+        return [(item["system"], str(item.get("code")), str(item.get("value")))]
+    if isinstance(item.get("code"), dict):
+        return [("code", *pair_) for pair_ in pairs(item["code"].get("coding"))]
+    if isinstance(item.get("coding"), list):
+        return [("coding", *pair_) for pair_ in pairs(item["coding"])]
+    if type(item.get("sequence")) is int:
+        return [("sequence", item["sequence"])]
+    return []
+
+
+# --- writing onto ---------------------------------------------------------------------------
+
+
+def merge(was: Json, old: Json, new: Json, dropped: Dropped, pointer: str = "") -> Json:
+    """``was`` with the difference between ``old`` and ``new`` applied, and nothing else touched.
+
+    ``dropped`` is told of foreign content that went because the element it hung on went.
+    """
+    if same(old, new):
+        return was
+    if isinstance(was, dict) and isinstance(old, dict) and isinstance(new, dict):
+        return _merge_object(was, old, new, dropped, pointer)
+    if isinstance(was, list) and isinstance(old, list) and isinstance(new, list):
+        return _merge_list(was, old, new, dropped, pointer)
+    if isinstance(was, dict | list):
+        for step, value in rest(was, old, pointer):
+            dropped(step, value)
+    return new
+
+
+def _merge_object(
+    was: dict[str, Json], old: dict[str, Json], new: dict[str, Json], dropped: Dropped, pointer: str
+) -> dict[str, Json]:
+    out: dict[str, Json] = {}
+    gone = _gone(was, old, new)
+    for name, value in was.items():
+        step = f"{pointer}/{escape(name)}"
+        if name in gone:
+            for inner, part in rest(value, old.get(name), step):
+                dropped(inner, part)
+        elif name in new and name in old:
+            out[name] = merge(value, old[name], new[name], dropped, step)
+        elif name in new:
+            out[name] = _over(value, new[name], dropped, step)
+        else:
+            out[name] = value
+    for name, value in new.items():
+        if name not in was and not (name in old and same(old[name], value)):
+            out[name] = value
+    return out
+
+
+def _over(was: Json, new: Json, dropped: Dropped, pointer: str) -> Json:
+    """A fact where only foreign content was: lists and objects are joined, a foreign value gives way."""
+    if isinstance(was, dict) and isinstance(new, dict):
+        return merge(was, {}, new, dropped, pointer)
+    if isinstance(was, list) and isinstance(new, list):
+        return merge(was, [], new, dropped, pointer)
+    if not same(was, new):
+        dropped(pointer, was)
+    return new
+
+
+def _gone(was: dict[str, Json], old: dict[str, Json], new: dict[str, Json]) -> set[str]:
+    """The members that go: facts that are no more, with their siblings, and other members of their choice."""
+    gone = {name for name in old if name not in new and name in was}
+    for name in list(gone):
+        twin = name[1:] if name.startswith("_") else "_" + name
+        if twin in was and twin not in new:
+            gone.add(twin)
+    groups = {m[1] for name in new if name not in old and (m := _CHOICE.fullmatch(name))}
+    for name in was:
+        m = _CHOICE.fullmatch(name)
+        if m and m[1] in groups and name not in new and name.lstrip("_") not in new and "_" + name not in new:
+            gone.add(name)
+    return gone
+
+
+def _merge_list(was: list[Json], old: list[Json], new: list[Json], dropped: Dropped, pointer: str) -> list[Json]:
+    to_old, to_new = pair(was, old), pair(old, new)
+    stale = "coding" if pointer.endswith("/coding") else ""
+    out: list[Json] = []
+    placed: dict[int, int] = {}
+    for index, value in enumerate(was):
+        step = f"{pointer}/{index}"
+        if index not in to_old:
+            if stale:  # a foreign coding beside a code that is no longer true
+                dropped(step, value)
+            else:
+                out.append(value)
+        elif to_old[index] in to_new:
+            j = to_new[to_old[index]]
+            placed[j] = len(out)
+            out.append(merge(value, old[to_old[index]], new[j], dropped, step))
+        else:
+            for inner, part in rest(value, old[to_old[index]], step):
+                dropped(inner, part)
+    origin = {j: i for i, j in to_new.items()}
+    added = [j for j, item in enumerate(new) if j not in placed and not (j in origin and same(old[origin[j]], item))]
+    return _insert(out, new, set(added), placed)
+
+
+def _insert(out: list[Json], new: list[Json], added: set[int], placed: dict[int, int]) -> list[Json]:
+    """Put each added item behind the one that precedes it among the facts; with none to follow, at the end."""
+    first = min(placed.values(), default=len(out)) - 1
+    behind: dict[int, list[Json]] = {}
+    last = first
+    for j, item in enumerate(new):
+        last = placed.get(j, last)
+        if j in added:
+            behind.setdefault(last, []).append(item)
+    found = list(behind.get(-1, ()))
+    for index, item in enumerate(out):
+        found.append(item)
+        found.extend(behind.get(index, ()))
+    return found

@@ -1,0 +1,344 @@
+"""What a conversion has to say: issues, the report that collects them, and its OperationOutcome.
+
+An issue says where (FHIRPath and JSON pointer), what was expected, and what to do. It names
+fields, codes and units; it never quotes a patient value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = Any
+Severity = Literal["error", "warning", "information"]
+Disposition = Literal["", "normalised", "derived", "kept", "refused", "generated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One stable issue code: its FHIR issue-type, its usual severity, its meaning and remedy."""
+
+    issue_type: str
+    severity: Severity
+    meaning: str
+    remedy: str
+
+
+#: Every stable issue code. Answers link to it, tests refer to it; a code never changes its meaning.
+CATALOGUE: dict[str, Kind] = {
+    # the document as text
+    "not-json": Kind("structure", "error", "The text is not JSON.", "Send one JSON document in UTF-8."),
+    "not-utf8": Kind("structure", "error", "The bytes are not UTF-8.", "Encode the document as UTF-8."),
+    "duplicate-name": Kind("structure", "error", "A JSON object names a member twice.", "Keep one of the two."),
+    "bad-number": Kind("value", "error", "A number cannot be kept exactly.", "Write a finite JSON number."),
+    "bad-text": Kind("value", "error", "A string holds a character that JSON text cannot carry.", "Remove it."),
+    "too-deep": Kind("too-costly", "error", "The document is nested too deeply.", "Flatten the document."),
+    "python-float": Kind(
+        "value", "error", "A Python float has no exact decimal digits.", "Pass a Decimal, or the JSON bytes."
+    ),
+    # the case document
+    "wrong-type": Kind("structure", "error", "A value has the wrong JSON type.", "Give the expected type."),
+    "missing-field": Kind("required", "error", "A required field is missing.", "Add the field."),
+    "unknown-field": Kind("structure", "error", "The case has no such field.", "Remove it or mend its name."),
+    "bad-value": Kind("value", "error", "A value is not allowed here.", "Use one of the expected values."),
+    "wrong-unit": Kind("value", "error", "The unit is not allowed for this field.", "Use an expected unit."),
+    "duplicate-key": Kind("duplicate", "error", "Two items have the same key.", "Give each item its own key."),
+    "dangling-reference": Kind("not-found", "error", "A key names no item.", "Name an item of this case."),
+    "wrong-reference": Kind("value", "error", "A key names an item of another kind.", "Name an expected item."),
+    "circular-anchor": Kind(
+        "business-rule", "error", "Relative times refer to each other in a circle.", "Break the circle."
+    ),
+    "rule": Kind("business-rule", "error", "Fields of the case contradict each other.", "Mend one of them."),
+    # the bundle as a whole
+    "not-fhir": Kind("structure", "error", "The document is not a FHIR resource.", "Send a FHIR R4 Bundle."),
+    "other-version": Kind(
+        "not-supported",
+        "error",
+        "The resource has the shape of another FHIR version.",
+        "Convert it to FHIR R4 (4.0.1) first.",
+    ),
+    "no-patient": Kind("required", "error", "The Bundle holds no Patient.", "Send the Patient with its resources."),
+    "several-patients": Kind(
+        "multiple-matches",
+        "error",
+        "The Bundle holds several Patients.",
+        "Say which one: --patient ID, or patient= in Python.",
+    ),
+    "needs-time": Kind(
+        "required", "error", "A document needs the time of its making.", "Set `recorded` in the case, or pass now=."
+    ),
+    "bad-option": Kind("value", "error", "An option has a value that it cannot take.", "Use an expected value."),
+    "id-collision": Kind("duplicate", "error", "Two items get the same resource id.", "Give them different keys."),
+    "not-mapped-strict": Kind(
+        "not-supported",
+        "error",
+        "Something is not mapped, and strict was asked for.",
+        "Read without strict to keep it in the report, or remove it.",
+    ),
+    # what became of single elements and resources
+    "unknown-element": Kind(
+        "informational",
+        "information",
+        "An element is not mapped.",
+        "Nothing to do: writing onto the Bundle leaves it as it is.",
+    ),
+    "unknown-resource": Kind(
+        "informational",
+        "information",
+        "A resource is not mapped.",
+        "Nothing to do: writing onto the Bundle leaves it as it is.",
+    ),
+    "unreadable-resource": Kind(
+        "value",
+        "error",
+        "A resource that the tables know cannot be read.",
+        "Mend the element that is named; until then it is left as it is.",
+    ),
+    "unreadable-element": Kind(
+        "value",
+        "warning",
+        "An element that the tables know cannot be read.",
+        "Mend it; until then it is left as it is.",
+    ),
+    "unmapped-code": Kind(
+        "code-invalid",
+        "warning",
+        "A code is not in the word table of its element.",
+        "Add a row to the tables, or send an expected code.",
+    ),
+    "modifier": Kind(
+        "not-supported",
+        "error",
+        "A modifier that is not understood changes the meaning.",
+        "Read the resource by hand; it is left as it is.",
+    ),
+    "entered-in-error": Kind(
+        "business-rule",
+        "error",
+        "The resource is marked as entered in error.",
+        "Nothing to do: it is left as it is and not read.",
+    ),
+    "unattached": Kind(
+        "not-found",
+        "error",
+        "A part belongs to no resource of the Bundle that is mapped.",
+        "Send the course or panel that it belongs to in the same Bundle.",
+    ),
+    "other-subject": Kind(
+        "informational", "warning", "The resource is about another subject.", "Read it with its own patient."
+    ),
+    "unknown-extension": Kind(
+        "informational",
+        "information",
+        "An extension is not mapped.",
+        "Nothing to do: writing onto the Bundle leaves it as it is.",
+    ),
+    "envelope": Kind(
+        "informational",
+        "information",
+        "The Bundle's own elements are no facts of the case.",
+        "Nothing to do: they are written anew, or left as they are.",
+    ),
+    "subject-bound": Kind(
+        "informational",
+        "warning",
+        "The Patient is not written: the Bundle is bound to another.",
+        "Make sure that the chart holds sex, birth date and identifiers.",
+    ),
+    "unresolved-reference": Kind(
+        "not-found",
+        "information",
+        "A reference leads out of the Bundle.",
+        "Nothing is fetched; send the target in the same Bundle if it matters.",
+    ),
+    "ambiguous-reference": Kind(
+        "multiple-matches", "warning", "A reference fits several entries.", "Use the fullUrl of the one that is meant."
+    ),
+    "rest-dropped": Kind(
+        "informational",
+        "warning",
+        "An element went, and foreign content inside it with it.",
+        "Check whether the foreign content still matters.",
+    ),
+    "not-in-case": Kind(
+        "informational",
+        "information",
+        "A resource of the Bundle is not in the case and is kept.",
+        "Pass remove=True to remove it.",
+    ),
+    "removed": Kind(
+        "informational",
+        "information",
+        "A resource that is not in the case was removed.",
+        "Nothing to do: remove=True asked for it.",
+    ),
+    "narrative-generated": Kind(
+        "informational",
+        "information",
+        "A generated narrative is not read.",
+        "Nothing to do: it is written anew where facts changed.",
+    ),
+    "generated-resource": Kind(
+        "informational",
+        "information",
+        "A resource that this adapter generates is not read.",
+        "Nothing to do: it is generated anew.",
+    ),
+    "literature-excluded": Kind(
+        "informational",
+        "information",
+        "Literature is left out of a transaction.",
+        "Write a collection or a document to carry it.",
+    ),
+    "not-idempotent": Kind(
+        "informational",
+        "warning",
+        "An entry is created anew each time it is sent.",
+        "Use mode `put` where the server allows it.",
+    ),
+    # FHIR R4 itself
+    "r4": Kind("invariant", "error", "The resource breaks a rule of FHIR R4.", "Mend the element that is named."),
+    # the service and the command line
+    "not-writable": Kind("exception", "error", "The output cannot be written.", "Check the folder and its rights."),
+    "not-readable": Kind("not-found", "error", "The input cannot be read.", "Check the path and its rights."),
+    "unsupported-media-type": Kind(
+        "not-supported",
+        "error",
+        "The content type is not supported.",
+        "Send application/fhir+json or application/json.",
+    ),
+    "not-acceptable": Kind(
+        "not-supported",
+        "error",
+        "No acceptable content type can be answered.",
+        "Accept application/fhir+json or application/json.",
+    ),
+    "too-large": Kind("too-long", "error", "The document is larger than allowed.", "Send it in parts."),
+    "no-route": Kind("not-found", "error", "The path is unknown.", "See GET /fhir/metadata for the operations."),
+    "wrong-method": Kind("not-supported", "error", "The path does not take this method.", "See the Allow header."),
+    "bad-request": Kind("invalid", "error", "The request cannot be understood.", "Mend the request."),
+    "bug": Kind("exception", "error", "The adapter failed.", "Report the request id; the input is unharmed."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing that went wrong or is worth knowing.
+
+    ``code`` is a key of `CATALOGUE`; ``path`` a FHIRPath, ``pointer`` a JSON pointer into the
+    input; ``expected`` and ``remedy`` are sentences. ``rule`` names a FHIR invariant where one
+    is broken; ``leaves`` counts the JSON leaves it speaks for.
+    """
+
+    code: str
+    message: str = ""
+    path: str = ""
+    pointer: str = ""
+    expected: str = ""
+    remedy: str = ""
+    severity: Severity | None = None
+    disposition: Disposition = ""
+    rule: str = ""
+    leaves: int = 0
+
+    @property
+    def level(self) -> Severity:
+        """The severity: the issue's own, else that of its code."""
+        return self.severity or CATALOGUE[self.code].severity
+
+    @property
+    def text(self) -> str:
+        """What is wrong, in one sentence."""
+        return self.message or CATALOGUE[self.code].meaning
+
+    @property
+    def what_to_do(self) -> str:
+        """The remedy: the issue's own, else that of its code."""
+        return self.remedy or CATALOGUE[self.code].remedy
+
+    def line(self) -> str:
+        """One line for a screen."""
+        where = " ".join(part for part in (self.path, self.pointer and f"({self.pointer})") if part)
+        expected = f" Expected: {self.expected}." if self.expected else ""
+        return f"{self.level}: {where + ': ' if where else ''}{self.text}{expected} -> {self.what_to_do} [{self.code}]"
+
+    def as_outcome(self) -> dict[str, Json]:
+        """The issue as one ``OperationOutcome.issue``."""
+        diagnostics = self.text + (f" Expected: {self.expected}." if self.expected else "")
+        out: dict[str, Json] = {
+            "severity": self.level,
+            "code": CATALOGUE[self.code].issue_type,
+            "details": {"coding": [{"system": ISSUE_SYSTEM, "code": self.code}], "text": self.what_to_do},
+            "diagnostics": diagnostics + (f" Pointer: {self.pointer}" if self.pointer else ""),
+        }
+        if self.path:
+            out["expression"] = [self.path]
+        return out
+
+
+ISSUE_SYSTEM = "https://scleromyx.invalid/fhir/CodeSystem/issue"
+
+
+class MappingError(Exception):
+    """A document is refused. ``issues`` lists everything that is wrong with it, at once."""
+
+    def __init__(self, issues: Issue | Sequence[Issue]) -> None:
+        self.issues: tuple[Issue, ...] = (issues,) if isinstance(issues, Issue) else tuple(issues)
+        super().__init__("\n".join(issue.line() for issue in self.issues))
+
+
+def outcome(issues: Iterable[Issue], success: str = "Nothing to report.") -> dict[str, Json]:
+    """The issues as an OperationOutcome; one informational issue where there are none."""
+    found = [issue.as_outcome() for issue in issues]
+    ok = {"severity": "information", "code": "informational", "diagnostics": success}
+    return {"resourceType": "OperationOutcome", "issue": found or [ok]}
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of every leaf of the input: ``total == mapped + rest``; ``issues`` say what and where."""
+
+    direction: Literal["case-to-fhir", "fhir-to-case"]
+    total: int = 0
+    mapped: int = 0
+    issues: list[Issue] = field(default_factory=list)
+
+    @property
+    def rest(self) -> int:
+        """Leaves that are not in the result."""
+        return self.total - self.mapped
+
+    def add(self, code: str, **more: Json) -> None:
+        """Note one issue; see `Issue` for the names."""
+        self.issues.append(Issue(code, **more))
+
+    @property
+    def errors(self) -> list[Issue]:
+        """The issues of level error."""
+        return [issue for issue in self.issues if issue.level == "error"]
+
+    def as_json(self) -> dict[str, Json]:
+        """The report as plain JSON, value-free."""
+        return {
+            "direction": self.direction,
+            "leaves": {"total": self.total, "mapped": self.mapped, "rest": self.rest},
+            "issues": [
+                {
+                    "severity": i.level,
+                    "code": i.code,
+                    "disposition": i.disposition,
+                    "path": i.path,
+                    "pointer": i.pointer,
+                    "message": i.text,
+                    "expected": i.expected,
+                    "remedy": i.what_to_do,
+                    "leaves": i.leaves,
+                }
+                for i in self.issues
+            ],
+        }
+
+    def as_outcome(self) -> dict[str, Json]:
+        """The report as an OperationOutcome."""
+        return outcome(self.issues, f"{self.mapped} of {self.total} leaves mapped.")

@@ -1,0 +1,382 @@
+"""`ResourceMap`: one table, run both ways. A table is checked when it is made, at import.
+
+``plan`` says which resources an item becomes, ``write`` makes one of them, ``read`` takes one
+apart. `choose` sends the items of one dataclass to several tables by one of their fields.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mappings.codec import Simple, Unread, _need, own, pairs, plain, term_json, word
+from mappings.narrative import narrative
+from mappings.report import Json
+from mappings.rows import (
+    Each,
+    Element,
+    Row,
+    Spread,
+    Unused,
+    at,
+    bind_all,
+    build,
+    extension,
+    inside,
+    inside_extension,
+    read_rows,
+)
+from mappings.shape import shapes
+from mappings.terms import TERMS
+from mappings.values import Item, Noted, Observed, Source
+
+SOURCE = own("smx-source-assertion")
+CASE_ITEM = TERMS.case_item
+NO_IDENTIFIER = ("Provenance",)
+
+
+class Identity(Protocol):
+    """What every resource of a case carries: whose it is, its language, its labels."""
+
+    @property
+    def case_system(self) -> str: ...
+    @property
+    def case_id(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def security(self) -> tuple[str, ...]: ...
+    @property
+    def tags(self) -> tuple[Any, ...]: ...
+
+
+@dataclass(slots=True)
+class Planned:
+    """One resource to be: its table, its item, its key, id and reference."""
+
+    table: ResourceMap
+    item: Any
+    key: str
+    item_key: str
+    owner: Planned | None = None
+    share: Any = None
+    id: str = ""
+    ref: str = ""
+
+
+@dataclass(slots=True)
+class Writing:
+    """What the rows need to write: the plan, the subject, the options, the resource at hand."""
+
+    case: Identity
+    by_key: dict[str, list[Planned]]
+    subject: str
+    optional_codes: bool = False
+    labels: Callable[[], dict[str, Json]] = dict
+    planned: Planned | None = None
+    spelled: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def share(self) -> Any:
+        """The one of several values that this resource holds."""
+        return self.planned.share if self.planned else None
+
+    @property
+    def owner(self) -> Any:
+        """The item that holds this one."""
+        return self.planned.owner.item if self.planned and self.planned.owner else None
+
+    def references(self, key: str) -> list[str]:
+        """The references to the resources of the item with this key, as this resource spells them."""
+        if key == "patient":
+            return [self.subject_reference()]
+        return [self.spelled.get(p.key) or p.ref for p in self.by_key[key]]
+
+    def owner_reference(self) -> str:
+        """The reference to the owner."""
+        assert self.planned is not None
+        assert self.planned.owner is not None
+        return self.references(self.planned.owner.item_key)[0]
+
+    def part_references(self, part: Any, name: str) -> list[str]:
+        """The references to a part of this item."""
+        assert self.planned is not None
+        return self.references(getattr(part, "key", None) or f"{self.planned.item_key}.{name}")
+
+    def subject_reference(self) -> str:
+        """The reference to the patient."""
+        return self.spelled.get("patient") or self.subject
+
+
+class Graph(Protocol):
+    """The received bundle, as far as reading one resource needs it."""
+
+    def resolve(self, json: Json, node: Node) -> Node | None:
+        """The entry that a Reference means; raises `Unread` if it may mean several."""
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One received resource: where it stands, what it is read as, what was found in it."""
+
+    index: int
+    pointer: str
+    resource: dict[str, Json]
+    type: str
+    full_url: str | None
+    key: str
+    item_key: str
+    table: ResourceMap | None = None
+    into: dict[str, Any] = field(default_factory=dict)
+    owner: Node | None = None
+    slot: str = ""
+    spelled: dict[str, str] = field(default_factory=dict)
+    problems: list[Unread] = field(default_factory=list)
+    refused: Unread | None = None
+
+
+class Reading:
+    """What the rows need to read one resource; gathers what could not be read."""
+
+    def __init__(self, graph: Graph, node: Node) -> None:
+        self.graph, self.node = graph, node
+        self.steps: list[list[str | int]] = []
+
+    def unread(self, error: Unread) -> None:
+        """Note a part that stays in the rest."""
+        outer = [step for steps in self.steps for step in steps]
+        self.node.problems.append(error.at(*outer))
+
+    def key_of(self, json: Json, kinds: tuple[str, ...]) -> str:
+        """The key of the item that a Reference means, if it is one of these kinds."""
+        target = self.graph.resolve(json, self.node)
+        if target is None or target.table is None:
+            raise Unread("unresolved-reference", "The reference leads to nothing that is mapped.")
+        if kinds and target.table.cls.__name__ not in kinds:
+            raise Unread("wrong-reference", "The reference leads to another kind.", f"one of {', '.join(kinds)}")
+        self.node.spelled[target.key] = json["reference"]
+        return target.item_key
+
+    def owned_by(self, json: Json) -> None:
+        """The reference names the owner of this resource, if its table can hold it."""
+        target = self.graph.resolve(json, self.node)
+        if target is None or target.table is None or self.node.table is None:
+            return
+        for row in target.table.each:
+            if self.node.table in row.table.tables:
+                self.node.owner, self.node.slot = target, row.field
+                self.node.spelled[target.key] = json["reference"]
+
+    def owns(self, json: Json, row: Each) -> None:
+        """The reference names a part of this resource, if the table can hold it."""
+        target = self.graph.resolve(json, self.node)
+        if target is not None and target.table in row.table.tables:
+            self.node.spelled[target.key] = json["reference"]
+            if target.owner is None:
+                target.owner, target.slot = self.node, row.field
+
+
+class AnyMap(Protocol):
+    """A table, or a choice of tables, for the items of one dataclass."""
+
+    cls: type
+    tables: tuple[ResourceMap, ...]
+
+    def plan(self, item: Any, owner: Planned | None = None, key: str | None = None) -> Iterator[Planned]:
+        """The resources that an item becomes, itself first, then its parts."""
+
+
+class Subject(Row):
+    """The patient, as the subject of a resource: written always; a resource about another is not read."""
+
+    def __init__(self, name: str, required: bool) -> None:
+        self.name, self.required = name, required
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        out[self.name] = {"reference": to.subject_reference()}
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        if self.name not in obj and not self.required:
+            return
+        try:
+            by.key_of(_need(obj.get(self.name), dict, "a Reference to the patient"), ("Patient",))
+        except Unread:
+            raise Unread("other-subject", "The resource is not about the patient.").at(self.name) from None
+
+
+def subject(name: str = "subject", required: bool = True) -> Row:
+    """The row for the patient."""
+    return Subject(name, required)
+
+
+class Status(Row):
+    """The status of an observation's record: `final` unless the item says otherwise."""
+
+    fields = ("record_status",)
+    codec = word("record-status")
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        out["status"] = self.codec.write(item.record_status, to) if item.record_status else "final"
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        status = obj.get("status")
+        if status == "entered-in-error":
+            raise Unread("entered-in-error", "The record is marked as entered in error.").at("status")
+        if status != "final":
+            try:
+                into["record_status"] = self.codec.read(status, by)
+            except Unread as error:
+                raise error.at("status") from None
+
+
+_NOTE = Simple(str, lambda text: {"text": text}, lambda json: _need(_need(json, dict, "an Annotation").get("text"),
+                                                                     str, "text as a JSON string"))  # fmt: skip
+_SOURCE = Element(
+    Source,
+    extension("locator", "valueString", plain(), "locator"),
+    extension("basis", "valueCode", word("basis"), "basis"),
+)
+
+
+def source(field_name: str = "source") -> Row:
+    """Where a fact stands in the source: an extension, on a resource or on one element of it."""
+    return extension(SOURCE, None, _SOURCE, field_name)
+
+
+def basis_of(element: str, field_name: str) -> Row:
+    """On what one element of a resource rests, where that differs from the resource: on its sibling."""
+    return inside(f"_{element}", inside_extension(SOURCE, extension("basis", "valueCode", word("basis"), field_name)))
+
+
+def _common(cls: type) -> tuple[Row, ...]:
+    """The rows that every table of such a dataclass has."""
+    found: tuple[Row, ...] = ()
+    if issubclass(cls, Observed):
+        found = (Status(),)
+    if issubclass(cls, Noted):
+        found += (at("note", _NOTE, "note"),)
+    if issubclass(cls, Item) or "source" in shapes(cls):
+        found += (source(),)
+    return found
+
+
+class ResourceMap:
+    """A table: the dataclass, the resource type, the rows, in the order what, who and when, values.
+
+    ``profile`` names the StructureDefinition that its resources claim; ``known_by`` is the
+    element, with its codes, by which a resource of another system is recognised; ``title``
+    heads the narrative. ``key`` is the key of an item that has none of its own; ``only`` the
+    field and word that this table stands for in a `choose`.
+    """
+
+    def __init__(
+        self,
+        cls: type,
+        type_: str,
+        *rows: Row,
+        profile: str,
+        title: Callable[[Any], str],
+        known_by: tuple[str, frozenset[tuple[str, str]]] | None = None,
+        key: str | None = None,
+        only: tuple[str, Any] | None = None,
+    ) -> None:
+        self.cls, self.type, self.rows, self.title = cls, type_, (*_common(cls), *rows), title
+        self.name, self.profile, self.known_by, self.key, self.only = profile, own(profile), known_by, key, only
+        self.tables: tuple[ResourceMap, ...] = (self,)
+        self.each = tuple(row for row in self.rows if isinstance(row, Each))
+        self.spread = next((row for row in self.rows if isinstance(row, Spread)), None)
+        self.unused = tuple(name for row in self.rows if isinstance(row, Unused) for name in row.fields)
+        self.has_key = "key" in shapes(cls)
+        besides = (("key",) if self.has_key else ()) + ((only[0],) if only else ())
+        self.required = bind_all(cls, self.rows, besides)
+
+    # planning and writing
+
+    def plan(self, item: Any, owner: Planned | None = None, key: str | None = None) -> Iterator[Planned]:
+        """The resources of the item and of its parts."""
+        key = key or self.key or item.key
+        shares = getattr(item, self.spread.field) if self.spread is not None else ()
+        own_plan = [Planned(self, item, f"{key}.{slug(s.label)}", key, owner, s) for s in shares]
+        own_plan = own_plan or [Planned(self, item, key, key, owner)]
+        yield from own_plan
+        for row in self.each:
+            for part in row.items(item):
+                part_key = getattr(part, "key", None) or f"{key}.{row.field}"
+                yield from row.table.plan(part, own_plan[0], part_key)
+
+    def write(self, planned: Planned, to: Writing) -> dict[str, Json]:
+        """One resource, without its narrative."""
+        to.planned = planned
+        out: dict[str, Json] = {"resourceType": self.type, "id": planned.id}
+        out["meta"] = {"profile": [self.profile]} | to.labels()
+        out["language"] = to.case.language
+        out["identifier"] = [case_item(to.case, planned.key)]
+        for row in self.rows:
+            row.write(planned.item, out, to)
+        return out
+
+    def text(self, planned: Planned, language: str) -> dict[str, Json]:
+        """The generated narrative of one resource."""
+        return narrative(self.title(planned.item), planned.item, planned.share, language)
+
+    # reading
+
+    def read(self, node: Node, graph: Graph) -> None:
+        """Read the node's fields; raises `Unread` if the resource cannot be read as a whole."""
+        node.into, node.owner, node.problems, node.spelled = {}, node.owner, [], {}
+        by = Reading(graph, node)
+        if "implicitRules" in node.resource:
+            raise Unread("modifier", "implicitRules may change what the resource means.").at("implicitRules")
+        read_rows(self.rows, node.resource, by, node.into, [])
+        missing = [name for name in self.required if name not in node.into]
+        if missing:
+            raise Unread("missing-field", f"Nothing gives {', '.join(missing)}.", "the element that gives it")
+
+    def make(self, node: Node) -> Any:
+        """The item of a node that was read, and of the shares and parts that were put into it."""
+        into = dict(node.into)
+        if self.has_key:
+            into["key"] = node.item_key
+        if self.only:
+            into[self.only[0]] = self.only[1]
+        return build(self.cls, (), into)
+
+
+def case_item(case: Identity, key: str) -> dict[str, Json]:
+    """The identifier by which an item of the case is known wherever its resource goes."""
+    return {"type": term_json(CASE_ITEM), "system": case.case_system, "value": f"{case.case_id}/{key}"}
+
+
+def slug(text: str) -> str:
+    """Lower-case ASCII letters, digits and hyphens."""
+    plain_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain_text.lower()).strip("-")[:40] or "x"
+
+
+class Choose:
+    """One dataclass, several tables: the word in ``field`` says which."""
+
+    def __init__(self, field_name: str, tables: tuple[ResourceMap, ...]) -> None:
+        self.field, self.tables, self.cls = field_name, tables, tables[0].cls
+        self.by_word = {table.only[1]: table for table in tables if table.only and table.only[0] == field_name}
+        if set(shapes(self.cls)[field_name].words) != set(self.by_word):
+            raise TypeError(f"{self.cls.__name__}.{field_name}: its words are not those of the tables")
+
+    def plan(self, item: Any, owner: Planned | None = None, key: str | None = None) -> Iterator[Planned]:
+        """The plan of the table that the item's word names."""
+        return self.by_word[getattr(item, self.field)].plan(item, owner, key)
+
+
+def choose(field_name: str, *tables: ResourceMap) -> AnyMap:
+    """The items of one dataclass go to the table whose ``only`` names their word in this field."""
+    return Choose(field_name, tables)
+
+
+def known(resource: dict[str, Json], path: str) -> set[tuple[Any, Any]]:
+    """The (system, code) pairs at an element, for recognising resources of other systems."""
+    json = resource.get(path)
+    concepts = json if isinstance(json, list) else [json]
+    return {pair for one in concepts if isinstance(one, dict) for pair in pairs(one.get("coding"))}

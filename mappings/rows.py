@@ -1,0 +1,597 @@
+"""The rows of a table: where a fact lives in a resource. Each row writes, reads, and checks itself.
+
+``at`` an element; ``inside`` a nested element; ``extension`` and ``component``, found by their
+url or code; ``fixed`` and ``also`` for what is always written; ``references`` for a list that
+several fields share; ``owner``, ``each``, ``part`` and ``spread`` for items that become several
+resources. Choice elements (`when`, `value`) are in `choices`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any
+
+from mappings.codec import Codec, ReferenceCodec, Unread, _need, pairs, term_json
+from mappings.report import Json
+from mappings.shape import Shape, shapes
+from mappings.terms import Term
+
+if TYPE_CHECKING:
+    from mappings.resource import AnyMap, Reading, Writing
+
+Shapes = dict[str, Shape]
+
+
+class Row:
+    """One row. ``fields`` are the case fields that it maps."""
+
+    fields: tuple[str, ...] = ()
+
+    def bind(self, known: Shapes) -> None:
+        """Check the row against the dataclass, at import."""
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        """Put the item's facts into the element."""
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        """Take the facts out of the element; what is not understood is left there."""
+
+
+# --- paths ----------------------------------------------------------------------------------
+
+
+def _steps(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))
+
+
+def _reach(obj: dict[str, Json], steps: tuple[str, ...]) -> Json:
+    """The value at the path, or `MISSING`; ``name[0]`` is the first of a list."""
+    here: Json = obj
+    for step in steps:
+        name = step.removesuffix("[0]")
+        if not isinstance(here, dict):
+            raise Unread("wrong-type", "The element has another shape.", "a JSON object")
+        here = here.get(name, MISSING)
+        if name != step and here is not MISSING:
+            here = _need(here, list, "a JSON array")
+            here = here[0] if here else MISSING
+        if here is MISSING:
+            return MISSING
+    return here
+
+
+def _put(out: dict[str, Json], steps: tuple[str, ...], value: Json) -> None:
+    """Write the value at the path, making what lies on the way."""
+    for step in steps[:-1]:
+        name = step.removesuffix("[0]")
+        if name == step:
+            out = out.setdefault(name, {})
+        else:
+            out = out.setdefault(name, [{}])[0]
+    name = steps[-1].removesuffix("[0]")
+    out[name] = value if name == steps[-1] else [value]
+
+
+def _json_steps(steps: tuple[str, ...]) -> list[str | int]:
+    found: list[str | int] = []
+    for step in steps:
+        found += [step.removesuffix("[0]"), 0] if step.endswith("[0]") else [step]
+    return found
+
+
+# --- single elements ------------------------------------------------------------------------
+
+
+class At(Row):
+    """A field at a path; a field of many values is a list there."""
+
+    def __init__(self, path: str, codec: Codec, field: str) -> None:
+        self.steps, self.codec, self.field, self.fields = _steps(path), codec, field, (field,)
+
+    def bind(self, known: Shapes) -> None:
+        self.shape = known[self.field]
+        self.codec = self.codec.bound(self.shape)
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        value = getattr(item, self.field)
+        if value is None or value == ():
+            return
+        written = [self.codec.write(v, to) for v in value] if self.shape.many else self.codec.write(value, to)
+        _put(out, self.steps, written)
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        try:
+            json = _reach(obj, self.steps)
+            if json is MISSING:
+                return
+            if self.shape.many:
+                into[self.field] = read_many(_need(json, list, "a JSON array"), self.codec, by, self.steps)
+            else:
+                into[self.field] = self.codec.read(json, by)
+        except Unread as error:
+            _left(error.at(*_json_steps(self.steps)), self.shape.required, by)
+
+
+def _left(error: Unread, required: bool, by: Reading) -> None:
+    """A field that must be there takes its resource with it; another is left in the rest."""
+    if required or error.code == "modifier":
+        raise error
+    by.unread(error)
+
+
+def read_many(items: list[Json], codec: Codec, by: Reading, steps: tuple[str, ...]) -> tuple[Any, ...]:
+    """Each item that can be read, in order."""
+    found = []
+    for index, json in enumerate(items):
+        try:
+            found.append(codec.read(json, by))
+        except Unread as error:
+            _left(error.at(*_json_steps(steps), index), False, by)
+    return tuple(found)
+
+
+def at(path: str, codec: Codec, field: str) -> Row:
+    """A field at an element: ``at("bodySite", concept(), "site")``; ``name[0]`` is the first of a list."""
+    return At(path, codec, field)
+
+
+class OnlyOne(At):
+    """A field of many values where this resource type has room for one (its rules say so)."""
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        for value in getattr(item, self.field)[:1]:
+            _put(out, self.steps, self.codec.write(value, to))
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        try:
+            json = _reach(obj, self.steps)
+            if json is not MISSING:
+                into[self.field] = (self.codec.read(json, by),)
+        except Unread as error:
+            _left(error.at(*_json_steps(self.steps)), self.shape.required, by)
+
+
+def only_one(path: str, codec: Codec, field: str) -> Row:
+    """A field of many values where this resource type has room for one."""
+    return OnlyOne(path, codec, field)
+
+
+class Fixed(Row):
+    """A concept that is always written; where ``verify``, the resource must have it."""
+
+    def __init__(self, path: str, term: Term, verify: bool) -> None:
+        self.steps, self.term, self.verify = _steps(path), term, verify
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        _put(out, self.steps, term_json(self.term, to.optional_codes))
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        if self.verify:
+            json = _reach(obj, self.steps)
+            if not (isinstance(json, dict) and any(p in self.term.pairs for p in pairs(json.get("coding")))):
+                raise Unread("unmapped-code", "The code is another one.", self.term.code).at(*_json_steps(self.steps))
+
+
+def fixed(path: str, term: Term) -> Row:
+    """A concept that makes the resource what it is: written always, verified on reading."""
+    return Fixed(path, term, verify=True)
+
+
+def also(path: str, term: Term) -> Row:
+    """A concept that is written for the benefit of others and not needed on reading."""
+    return Fixed(path, term, verify=False)
+
+
+class Derived(Row):
+    """An element that follows from the item or its owner: written, compared, never read."""
+
+    def __init__(self, path: str, make: Callable[[Any, Writing], Json]) -> None:
+        self.steps, self.make = _steps(path), make
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        value = self.make(item, to)
+        if value is not None:
+            _put(out, self.steps, value)
+
+
+def derived(path: str, make: Callable[[Any, Writing], Json]) -> Row:
+    """An element that others need and that follows from the case: it is no fact of its own."""
+    return Derived(path, make)
+
+
+class Flag(Row):
+    """A field that is True or not given <-> a concept that is there or not."""
+
+    def __init__(self, path: str, field: str, on: Term, off: Term | None) -> None:
+        self.steps, self.field, self.fields, self.on, self.off = _steps(path), field, (field,), on, off
+
+    def bind(self, known: Shapes) -> None:
+        if known[self.field].words != (True,):
+            raise TypeError(f"field {self.field} is no Literal[True]")
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        term = self.on if getattr(item, self.field) else self.off
+        if term is not None:
+            _put(out, self.steps, term_json(term, to.optional_codes))
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        json = _reach(obj, self.steps)
+        found = set(pairs(json.get("coding"))) if isinstance(json, dict) else set()
+        if found & self.on.pairs:
+            into[self.field] = True
+        elif self.off is not None and not found & self.off.pairs:
+            raise Unread("unmapped-code", "The code is another one.", self.off.code).at(*_json_steps(self.steps))
+
+
+def flag(path: str, field: str, on: Term, off: Term | None = None) -> Row:
+    """True <-> the concept ``on``; not given <-> the concept ``off``, or none."""
+    return Flag(path, field, on, off)
+
+
+# --- nested elements ------------------------------------------------------------------------
+
+
+class Nest(Row):
+    """Rows of the same item that live in a nested element, made only if one of them writes."""
+
+    def __init__(self, rows: tuple[Row, ...]) -> None:
+        self.rows = rows
+        self.fields = tuple(field for row in rows for field in row.fields)
+
+    def bind(self, known: Shapes) -> None:
+        """Bind the rows."""
+        for row in self.rows:
+            row.bind(known)
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        """Write the rows into a new element and attach it, unless it stays empty."""
+        inner: dict[str, Json] = {}
+        for row in self.rows:
+            row.write(item, inner, to)
+        if inner:
+            self.attach(out, inner)
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        """Read the rows from the element, if it is there."""
+        try:
+            found, steps = self.find(obj)
+        except Unread as error:
+            return _left(error, False, by)
+        if found is not None:
+            read_rows(self.rows, found, by, into, steps)
+
+    def attach(self, out: dict[str, Json], inner: dict[str, Json]) -> None:
+        """Put the new element in its place."""
+        raise NotImplementedError
+
+    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, list[str | int]]:
+        """The element and its path."""
+        raise NotImplementedError
+
+
+def read_rows(
+    rows: tuple[Row, ...], obj: dict[str, Json], by: Reading, into: dict[str, Any], steps: list[str | int]
+) -> None:
+    """Read the rows from an element that lies at ``steps``."""
+    by.steps.append(steps)
+    try:
+        for row in rows:
+            row.read(obj, by, into)
+    except Unread as error:
+        raise error.at(*steps) from None
+    finally:
+        by.steps.pop()
+
+
+class Inside(Nest):
+    """A nested element at a path."""
+
+    def __init__(self, path: str, rows: tuple[Row, ...]) -> None:
+        super().__init__(rows)
+        self.steps = _steps(path)
+
+    def attach(self, out: dict[str, Json], inner: dict[str, Json]) -> None:
+        _put(out, self.steps, inner)
+
+    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, list[str | int]]:
+        json = _reach(obj, self.steps)
+        steps = _json_steps(self.steps)
+        if json is MISSING:
+            return None, steps
+        if not isinstance(json, dict):
+            raise Unread("wrong-type", "The element has another shape.", "a JSON object").at(*steps)
+        return json, steps
+
+
+class InList(Nest):
+    """A nested element in a list, found by its url or its code."""
+
+    def __init__(
+        self, name: str, head: Callable[[], dict[str, Json]], is_it: Callable[[Json], bool], rows: tuple[Row, ...]
+    ) -> None:
+        super().__init__(rows)
+        self.name, self.head, self.is_it = name, head, is_it
+
+    def attach(self, out: dict[str, Json], inner: dict[str, Json]) -> None:
+        out.setdefault(self.name, []).append(self.head() | inner)
+
+    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, list[str | int]]:
+        for index, json in enumerate(_list(obj, self.name)):
+            if isinstance(json, dict) and self.is_it(json):
+                return json, [self.name, index]
+        return None, []
+
+
+def _list(obj: dict[str, Json], name: str) -> list[Json]:
+    json = obj.get(name, ())
+    return json if isinstance(json, list) else []
+
+
+def inside(path: str, *rows: Row) -> Row:
+    """Rows within a nested element."""
+    return Inside(path, rows)
+
+
+def inside_extension(url: str, *rows: Row) -> Row:
+    """Rows within a complex extension."""
+    return InList("extension", lambda: {"url": url}, lambda json: bool(json.get("url") == url), rows)
+
+
+def component(term: Term, *rows: Row) -> Row:
+    """Rows within the component of an Observation that has this code."""
+
+    def is_it(json: Json) -> bool:
+        code = json.get("code")
+        return isinstance(code, dict) and any(pair in term.pairs for pair in pairs(code.get("coding")))
+
+    return InList("component", lambda: {"code": term_json(term)}, is_it, rows)
+
+
+class Extension(Row):
+    """A field as the value of an extension; many values are many extensions."""
+
+    def __init__(self, url: str, name: str | None, codec: Codec, field: str) -> None:
+        self.url, self.name, self.codec, self.field, self.fields = url, name, codec, field, (field,)
+
+    def bind(self, known: Shapes) -> None:
+        self.shape = known[self.field]
+        self.codec = self.codec.bound(self.shape)
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        value = getattr(item, self.field)
+        if value is None or value == ():
+            return
+        for one in value if self.shape.many else (value,):
+            written = self.codec.write(one, to)
+            body = written if self.name is None else {self.name: written}
+            out.setdefault("extension", []).append({"url": self.url} | body)
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        found = []
+        for index, json in enumerate(_list(obj, "extension")):
+            if not isinstance(json, dict) or json.get("url") != self.url:
+                continue
+            try:
+                found.append(self.codec.read(json if self.name is None else json.get(self.name), by))
+            except Unread as error:
+                _left(error.at("extension", index, *([self.name] if self.name else [])), self.shape.required, by)
+        if found:
+            into[self.field] = tuple(found) if self.shape.many else found[0]
+
+
+def extension(url: str, name: str | None, codec: Codec, field: str) -> Row:
+    """A field in an extension: ``name`` is its ``value[x]`` member, None for a complex one."""
+    return Extension(url, name, codec, field)
+
+
+class Element:
+    """A dataclass that lives in one element, by rows of its own: a codec made of rows."""
+
+    def __init__(self, cls: type, *rows: Row) -> None:
+        self.yields, self.rows = cls, rows
+        self.required = bind_all(cls, rows)
+
+    def bound(self, shape: Shape) -> Codec:
+        if shape.type is not self.yields:
+            raise TypeError(f"field {shape.name} holds no {self.yields.__name__}")
+        return self
+
+    def write(self, value: Any, to: Writing) -> Json:
+        out: dict[str, Json] = {}
+        for row in self.rows:
+            row.write(value, out, to)
+        return out
+
+    def read(self, json: Json, by: Reading) -> Any:
+        into: dict[str, Any] = {}
+        read_rows(self.rows, _need(json, dict, "a JSON object"), by, into, [])
+        return build(self.yields, self.required, into)
+
+
+def build(cls: type, required: tuple[str, ...], into: dict[str, Any]) -> Any:
+    """The dataclass from what was read."""
+    missing = [name for name in required if name not in into]
+    if missing:
+        raise Unread("missing-field", f"Nothing gives {', '.join(missing)}.", "the element that gives it")
+    try:
+        return cls(**into)
+    except ValueError as error:
+        raise Unread("bad-value", "The element contradicts itself.", str(error)) from None
+
+
+def bind_all(cls: type, rows: tuple[Row, ...], besides: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Bind the rows to the dataclass; every field must be mapped exactly once. Gives the required fields."""
+    known = shapes(cls)
+    mapped = [field for row in rows for field in row.fields] + list(besides)
+    names = [field.name for field in fields(cls)]
+    if sorted(mapped) != sorted(names):
+        twice = sorted({name for name in mapped if mapped.count(name) > 1})
+        raise TypeError(
+            f"{cls.__name__}: mapped twice {twice}, not mapped {sorted(set(names) - set(mapped))}, "
+            f"unknown {sorted(set(mapped) - set(names))}"
+        )
+    for row in rows:
+        row.bind(known)
+    return tuple(name for name, shape in known.items() if shape.required and name not in besides)
+
+
+class Embed(Row):
+    """A field that is a dataclass whose rows live in the same element."""
+
+    def __init__(self, element: Element, field: str) -> None:
+        self.element, self.field, self.fields = element, field, (field,)
+
+    def bind(self, known: Shapes) -> None:
+        self.element.bound(known[self.field])
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        value = getattr(item, self.field)
+        if value is not None:
+            for row in self.element.rows:
+                row.write(value, out, to)
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        found: dict[str, Any] = {}
+        read_rows(self.element.rows, obj, by, found, [])
+        if found:
+            into[self.field] = build(self.element.yields, self.element.required, found)
+
+
+def embed(element: Element, field: str) -> Row:
+    """A dataclass whose facts lie in the element of its owner."""
+    return Embed(element, field)
+
+
+# --- references and several resources --------------------------------------------------------
+
+
+class References(Row):
+    """Keys <-> references in a list that other rows may share; each row reads its own kinds."""
+
+    def __init__(self, name: str, field: str) -> None:
+        self.name, self.field, self.fields = name, field, (field,)
+
+    def bind(self, known: Shapes) -> None:
+        self.shape = known[self.field]
+        self.codec = ReferenceCodec().bound(self.shape)
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        value = getattr(item, self.field)
+        if value is None or value == ():
+            return
+        for key in value if self.shape.many else (value,):
+            out.setdefault(self.name, []).extend({"reference": ref} for ref in to.references(key))
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        found: dict[str, None] = {}
+        for json in _list(obj, self.name):
+            try:
+                found[self.codec.read(json, by)] = None
+            except Unread:
+                continue
+        if found:
+            into[self.field] = tuple(found) if self.shape.many else next(iter(found))
+
+
+def references(name: str, field: str) -> Row:
+    """A field of keys in a list of references."""
+    return References(name, field)
+
+
+class Owner(Row):
+    """The reference from a part back to the item that holds it."""
+
+    def __init__(self, name: str, many: bool) -> None:
+        self.name, self.many = name, many
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        ref = {"reference": to.owner_reference()}
+        if self.many:
+            out.setdefault(self.name, []).append(ref)
+        else:
+            out[self.name] = ref
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        for json in _list(obj, self.name) if self.many else [obj.get(self.name)]:
+            if isinstance(json, dict):
+                by.owned_by(json)
+
+
+def owner(name: str, many: bool = True) -> Row:
+    """A part's reference to its owner: in a list, or alone."""
+    return Owner(name, many)
+
+
+class Each(Row):
+    """A field whose items (or whose one item) have resources of their own, by their own table."""
+
+    def __init__(self, field: str, table: AnyMap, forward: str | None) -> None:
+        self.field, self.fields, self.table, self.forward = field, (field,), table, forward
+
+    def bind(self, known: Shapes) -> None:
+        self.shape = known[self.field]
+        if self.shape.type is not self.table.cls:
+            raise TypeError(f"field {self.field} holds no {self.table.cls.__name__}")
+
+    def items(self, item: Any) -> tuple[Any, ...]:
+        """The parts that the item holds."""
+        value = getattr(item, self.field)
+        return () if value is None else value if self.shape.many else (value,)
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        if self.forward is not None:
+            refs = [{"reference": ref} for part in self.items(item) for ref in to.part_references(part, self.field)]
+            if refs:
+                out.setdefault(self.forward, []).extend(refs)
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        for json in _list(obj, self.forward) if self.forward is not None else ():
+            by.owns(json, self)
+
+
+def each(field: str, table: AnyMap, forward: str | None = None) -> Row:
+    """Parts with resources of their own; ``forward`` is the owner's list of references to them."""
+    return Each(field, table, forward)
+
+
+class Spread(Row):
+    """A field of many values, of which a resource can hold one: one resource for each."""
+
+    def __init__(self, path: str, codec: Codec, field: str) -> None:
+        self.steps, self.codec, self.field, self.fields = _steps(path), codec, field, (field,)
+
+    def bind(self, known: Shapes) -> None:
+        if not known[self.field].many:
+            raise TypeError(f"field {self.field} is not many")
+        self.codec = self.codec.bound(known[self.field])
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        if to.share is not None:
+            _put(out, self.steps, self.codec.write(to.share, to))
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        json = _reach(obj, self.steps)
+        if json is MISSING:
+            return
+        try:
+            into[self.field] = (self.codec.read(json, by),)
+        except Unread as error:
+            _left(error.at(*_json_steps(self.steps)), False, by)
+
+
+def spread(path: str, codec: Codec, field: str) -> Row:
+    """A field of many values where R4 allows one: one resource a value, its key ``<key>.<value>``."""
+    return Spread(path, codec, field)
+
+
+class Unused(Row):
+    """Fields that this alternative of a `choose` cannot hold: a case that gives them is refused."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.fields = names
+
+
+def unused(*names: str) -> Row:
+    """Fields of the dataclass that have no place in this kind of resource."""
+    return Unused(names)

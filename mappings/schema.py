@@ -1,0 +1,238 @@
+"""The case document <-> `Case`: one marshmallow schema, derived from the dataclasses.
+
+Strict: unknown fields, nulls, strings for numbers and Python floats are refused. Every problem is
+reported at once, each with its JSON pointer. `case_json_schema` tells the same to other tools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import is_dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import marshmallow as ma
+
+from mappings import wire
+from mappings.case import Case
+from mappings.check import issue, problems
+from mappings.report import Issue, Json, MappingError
+from mappings.shape import Shape, shapes
+from mappings.values import Quantity
+
+_SEPARATOR = "\x1f"  # between an issue code and what was expected, in marshmallow's messages
+
+
+def _message(code: str, expected: str = "") -> str:
+    return f"{code}{_SEPARATOR}{expected}"
+
+
+class _Strict(ma.fields.Field[Any]):
+    """A JSON primitive of exactly one type, and of these words if there are any."""
+
+    def __init__(self, shape: Shape, **more: Any) -> None:
+        super().__init__(error_messages=_MESSAGES, **more)
+        self.shape = shape
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        kind = self.shape.type
+        if kind is Decimal and type(value) in (int, Decimal):
+            return Decimal(value)
+        if type(value) is not kind:
+            raise ma.ValidationError(_message("wrong-type", _TYPE_WORDS[kind]))
+        if self.shape.words and value not in self.shape.words:
+            words = ", ".join(str(w).lower() if w is True else str(w) for w in self.shape.words)
+            raise ma.ValidationError(_message("bad-value", f"one of {words}"))
+        return value
+
+
+_TYPE_WORDS = {str: "a string", int: "a whole number", bool: "true or false", Decimal: "a number"}
+_MESSAGES: dict[str, Any] = {
+    "required": _message("missing-field"),
+    "null": _message("wrong-type", "a value; leave the field out"),
+}
+
+
+class _Union(ma.fields.Field[Any]):
+    """A string or an object, as the annotation says."""
+
+    def __init__(self, shape: Shape, **more: Any) -> None:
+        super().__init__(error_messages=_MESSAGES, **more)
+        self.choices = {choice.type is str: _one(choice) for choice in shape.choices}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return self.choices[isinstance(value, str)].deserialize(value, attr, data)
+
+
+class _Many(ma.fields.List[Any]):
+    """A list -> a tuple."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, list):
+            raise ma.ValidationError(_message("wrong-type", "an array"))
+        return tuple(super()._deserialize(value, attr, data, **kwargs))
+
+
+class _Object(ma.Schema):
+    """The schema of one dataclass; what is loaded is the dataclass."""
+
+    cls: type
+    error_messages = {  # noqa: RUF012 (marshmallow's own name)
+        "type": _message("wrong-type", "an object"),
+        "unknown": _message("unknown-field"),
+    }
+
+    class Meta:
+        unknown = ma.RAISE
+
+    @ma.post_load
+    def make(self, data: dict[str, Any], **kwargs: Any) -> Any:
+        """The dataclass; what contradicts itself is an error of the object."""
+        try:
+            return self.cls(**data)
+        except ValueError as error:
+            raise ma.ValidationError(_message("rule", str(error))) from None
+
+
+def _one(shape: Shape, **more: Any) -> ma.fields.Field[Any]:
+    if shape.choices:
+        return _Union(shape, **more)
+    if is_dataclass(shape.type):
+        return ma.fields.Nested(schema_of(shape.type), error_messages=_MESSAGES, **more)
+    return _Strict(shape, **more)
+
+
+@cache
+def schema_of(cls: Any) -> type[ma.Schema]:
+    """The marshmallow schema of a dataclass."""
+    made: dict[str, Any] = {"cls": cls}
+    for name, shape in shapes(cls).items():
+        more: dict[str, Any] = {"required": shape.required, "data_key": shape.json_name}
+        if shape.many:
+            made[name] = _Many(_one(shape), error_messages=_MESSAGES, **more)
+        else:
+            made[name] = _one(shape, **more)
+    return type(f"{cls.__name__}Schema", (_Object,), made)
+
+
+@cache
+def _case_schema() -> ma.Schema:
+    return schema_of(Case)()
+
+
+def load_case(source: bytes | str | dict[str, Any]) -> Case:
+    """A `Case` from its JSON document: bytes, text, or a dict whose numbers are int or `Decimal`.
+
+    Raises `MappingError` whose ``issues`` list everything that is wrong.
+    """
+    document = wire.decode(source) if isinstance(source, bytes | str) else source
+    issues = list(wire.refuse_floats(document)) if isinstance(source, dict) else []
+    if not isinstance(document, dict):
+        raise MappingError([*issues, issue("wrong-type", "", "a JSON object: the case")])
+    case: Case | None = None
+    try:
+        case = _case_schema().load(document)
+    except ma.ValidationError as error:
+        issues += _issues(error.messages, "")
+    issues += problems(document)
+    if case is not None and not issues:
+        issues = problems(case)
+    if issues or case is None:
+        raise MappingError(_distinct(issues))
+    return case
+
+
+def _issues(messages: Any, pointer: str) -> Iterator[Issue]:
+    """marshmallow's nested messages as issues."""
+    if isinstance(messages, dict):
+        for name, inner in messages.items():
+            yield from _issues(inner, pointer if name == "_schema" else f"{pointer}/{wire.escape(str(name))}")
+        return
+    for message in messages:
+        code, _, expected = message.partition(_SEPARATOR)
+        yield issue(code, pointer, expected)
+
+
+def _distinct(issues: list[Issue]) -> list[Issue]:
+    """Each problem once: a field that has several is shown with the first."""
+    seen: dict[tuple[str, str], Issue] = {}
+    for one in issues:
+        seen.setdefault((one.pointer, one.code), one)
+    return list(seen.values())
+
+
+# --- writing the document ---------------------------------------------------------------------
+
+
+def dump_case(case: Case) -> dict[str, Any]:
+    """The case document as plain JSON values; numbers are `Decimal` and keep their digits."""
+    return dict(_members(case))
+
+
+def _members(node: Any) -> Iterator[tuple[str, Any]]:
+    for name, shape in shapes(type(node)).items():
+        value = getattr(node, name)
+        if value is not None and value != ():
+            yield shape.json_name, _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return dict(_members(value)) if is_dataclass(value) else value
+
+
+# --- JSON Schema --------------------------------------------------------------------------------
+
+
+def case_json_schema() -> dict[str, Json]:
+    """The JSON Schema (2020-12) of the case document; rules between fields are in its descriptions."""
+    definitions: dict[str, Json] = {}
+    root = _definition(Case, definitions)
+    definitions.pop("Case")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Scleromyxedema case",
+        **root,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _definition(cls: type, definitions: dict[str, Json]) -> dict[str, Json]:
+    made: dict[str, Json] = {"type": "object", "description": (cls.__doc__ or "").strip()}
+    definitions[cls.__name__] = made
+    made["properties"] = {s.json_name: _property(s, definitions) for s in shapes(cls).values()}
+    made["required"] = [s.json_name for s in shapes(cls).values() if s.required]
+    made["additionalProperties"] = False
+    return made
+
+
+def _property(shape: Shape, definitions: dict[str, Json]) -> dict[str, Json]:
+    if shape.many:
+        return {"type": "array", "items": _single(shape, definitions)}
+    return _single(shape, definitions)
+
+
+def _single(shape: Shape, definitions: dict[str, Json]) -> dict[str, Json]:
+    if shape.choices:
+        return {"anyOf": [_single(choice, definitions) for choice in shape.choices]}
+    if is_dataclass(shape.type):
+        if shape.type.__name__ not in definitions:
+            _definition(shape.type, definitions)
+        found: dict[str, Json] = {"$ref": f"#/$defs/{shape.type.__name__}"}
+        if shape.type is Quantity and shape.units:
+            found["properties"] = {"unit": {"enum": list(shape.units)}}
+        if shape.forms:
+            found["description"] = f"One of: {', '.join(shape.forms)}."
+        return found
+    found = {"type": {str: "string", int: "integer", bool: "boolean", Decimal: "number"}[shape.type]}
+    if shape.words:
+        found["enum"] = list(shape.words)
+    if shape.texts:
+        found |= {"pattern": f"^(?:{shape.texts[0].pattern})$", "description": shape.texts[0].meaning}
+    if shape.refs is not None:
+        found["description"] = f"The key of {' or '.join(shape.refs) or 'any item'}."
+    if shape.least is not None:
+        found["minimum"] = shape.least
+    return found

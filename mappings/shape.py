@@ -1,0 +1,97 @@
+"""What a dataclass field may hold, read once from its annotation.
+
+The schema of the case document, the checks of the tables at import and the JSON Schema all ask
+here, so that a field's type, units, words and references are declared in one place: on the field.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any, Literal
+
+from mappings.values import AtLeast, Forms, Ref, Text, Units
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One field: ``type`` is str, int, bool, Decimal, a dataclass, or `object` for ``choices``.
+
+    ``words`` are the values of a Literal; ``choices`` the alternatives of a union; ``many`` a
+    tuple. ``json_name`` is the name in the case document (a trailing underscore goes).
+    """
+
+    name: str
+    type: type
+    required: bool
+    many: bool = False
+    words: tuple[Any, ...] = ()
+    choices: tuple[Shape, ...] = ()
+    texts: tuple[Text, ...] = ()
+    refs: tuple[str, ...] | None = None
+    units: tuple[str, ...] = ()
+    forms: tuple[str, ...] = ()
+    least: int | None = None
+
+    @property
+    def json_name(self) -> str:
+        """The member's name in the case document."""
+        return self.name.rstrip("_")
+
+
+def shapes(cls: type) -> dict[str, Shape]:
+    """The fields of a dataclass, in order."""
+    return _shapes(cls)
+
+
+@cache
+def _shapes(cls: Any) -> dict[str, Shape]:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    found = {}
+    for field in fields(cls):
+        required = field.default is MISSING and field.default_factory is MISSING
+        found[field.name] = _shape(field.name, hints[field.name], required)
+    return found
+
+
+def _shape(name: str, hint: Any, required: bool) -> Shape:
+    extra: dict[str, Any] = {"texts": ()}
+    many = False
+    while True:
+        origin = typing.get_origin(hint)
+        if origin is typing.Annotated:
+            _marks(extra, typing.get_args(hint)[1:])
+            hint = typing.get_args(hint)[0]
+        elif origin is tuple:
+            many, hint = True, typing.get_args(hint)[0]
+        elif origin in (typing.Union, types.UnionType):
+            rest = [arg for arg in typing.get_args(hint) if arg is not type(None)]
+            if len(rest) > 1:
+                choices = tuple(_shape(name, arg, required) for arg in rest)
+                return Shape(name, object, required, many, choices=choices, **extra)
+            hint = rest[0]
+        elif origin is Literal:
+            words = typing.get_args(hint)
+            return Shape(name, type(words[0]), required, many, words=words, **extra)
+        else:
+            if not (hint in (str, int, bool, Decimal) or is_dataclass(hint)):
+                raise TypeError(f"{name}: {hint!r} is no type that a case can hold")
+            return Shape(name, hint, required, many, **extra)
+
+
+def _marks(extra: dict[str, Any], marks: tuple[Any, ...]) -> None:
+    for mark in marks:
+        match mark:
+            case Text():
+                extra["texts"] = (*extra["texts"], mark)
+            case Ref():
+                extra["refs"] = mark.kinds
+            case Units():
+                extra["units"] = mark.codes
+            case Forms():
+                extra["forms"] = mark.names
+            case AtLeast():
+                extra["least"] = mark.least
