@@ -117,9 +117,9 @@ def _read_relative(json: dict[str, Json], text: str | None, by: Reading) -> tupl
 class WhenRow(Row):
     """A `When` in a choice element; ``names`` says which member holds which form."""
 
-    def __init__(self, group: str, field: str, names: dict[str, str], encounter: bool, always: bool) -> None:
+    def __init__(self, group: str, field: str, names: dict[str, str], encounter: bool) -> None:
         self.group, self.field, self.fields, self.names = group, field, (field,), names
-        self.encounter, self.always = encounter, always
+        self.encounter = encounter
         self.moment: Text = DATE if names.get("at") == "birthDate" else MOMENT
 
     def bind(self, known: Shapes) -> None:
@@ -149,8 +149,7 @@ class WhenRow(Row):
             self._relative(out, value, to)
         elif value.encounter is not None:
             out["encounter"] = _ENCOUNTER.write(value.encounter, to)
-            if self.always:
-                self._sibling(out, [dar_extension("unknown")])
+            self._sibling(out, [dar_extension("unknown")])
         elif value.age is not None:
             out[self.names["age"]] = _AGE.write(value.age, to)
         elif value.absent == "as-text" and "string" in self.names:
@@ -276,25 +275,25 @@ def _period_json(value: Period, to: Writing) -> dict[str, Json]:
     return out
 
 
-def when(group: str, field: str = "when", *, encounter: bool = False, always: bool = False) -> Row:
-    """A time in ``<group>[x]``; with ``encounter`` also during one. ``always``: R4 wants the element in any case."""
-    return WhenRow(group, field, {"at": f"{group}DateTime", "period": f"{group}Period"}, encounter, always)
+def when(group: str, field: str = "when", *, encounter: bool = False) -> Row:
+    """A time in ``<group>[x]``; with ``encounter`` also during one (then the time itself is said to be unknown)."""
+    return WhenRow(group, field, {"at": f"{group}DateTime", "period": f"{group}Period"}, encounter)
 
 
 def onset(group: str, field: str) -> Row:
     """A time in ``onset[x]`` or ``abatement[x]``: also an age, and words beside a relative time."""
     names = {"at": "DateTime", "period": "Period", "age": "Age", "string": "String"}
-    return WhenRow(group, field, {form: group + name for form, name in names.items()}, False, False)
+    return WhenRow(group, field, {form: group + name for form, name in names.items()}, False)
 
 
 def only_period(name: str, field: str = "when") -> Row:
     """A time in an element that is a Period."""
-    return WhenRow(name, field, {"period": name}, False, False)
+    return WhenRow(name, field, {"period": name}, False)
 
 
 def only_moment(name: str, field: str = "when") -> Row:
     """A time in an element that is a dateTime, or birthDate."""
-    return WhenRow(name, field, {"at": name}, False, False)
+    return WhenRow(name, field, {"at": name}, False)
 
 
 # --- values -------------------------------------------------------------------------------------

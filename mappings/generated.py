@@ -72,7 +72,8 @@ def provenance(case: Identity, targets: Sequence[str], software_ref: str, record
         out["_recorded"] = {"extension": [dar_extension("unknown")]}
     else:
         out["recorded"] = recorded
-    out["activity"] = term_json(TERMS.transform)
+    steps = (*TERMS.data_create.codings, *TERMS.transform.codings)
+    out["activity"] = {"coding": [coding_json(step) for step in steps], "text": TERMS.transform.display}
     who = {"reference": software_ref}
     out["agent"] = [{"type": term_json(TERMS.assembler), "who": who}]
     return out

@@ -13,7 +13,7 @@ from mappings.generated import SOFTWARE, is_generated, labels
 from mappings.lens import _CHOICE
 from mappings.received import Received
 from mappings.report import Issue, Json, MappingError, Report
-from mappings.resource import Node, Writing
+from mappings.resource import Node, Writing, members
 from mappings.terms import CODES, SYSTEMS, WORDS
 from mappings.values import INSTANT, LANGUAGE
 
@@ -306,7 +306,7 @@ def _codings(json: Json) -> set[tuple[Any, Any]]:
 def _labels(resource: dict[str, Json]) -> dict[str, Any]:
     """``security`` and ``tags`` of the case, from the patient's meta."""
     meta = resource.get("meta")
-    labels_, tags_ = (_members(meta, name) for name in ("security", "tag"))
+    labels_, tags_ = (members(meta, name) for name in ("security", "tag"))
     order = [(c.get("system"), c.get("code")) for c in labels_]
     word_of = {pair: word for word, term in WORDS["security"].items() for pair in term.pairs}
     words = tuple(dict.fromkeys(word_of[pair] for pair in order if pair in word_of))
@@ -317,8 +317,3 @@ def _labels(resource: dict[str, Json]) -> dict[str, Any]:
         except Unread:
             continue
     return {"security": words, "tags": tuple(tags)}
-
-
-def _members(json: Json, name: str) -> list[dict[str, Any]]:
-    listed = json.get(name) if isinstance(json, dict) else None
-    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []

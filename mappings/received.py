@@ -11,8 +11,9 @@ from mappings.codec import Unread
 from mappings.concepts.patient import PATIENT
 from mappings.generated import NAMESPACE, PROVENANCE, is_generated
 from mappings.report import Issue, Json, MappingError
-from mappings.resource import Node, ResourceMap, known, slug
-from mappings.terms import BASE, TERMS
+from mappings.resource import CASE_ITEM, Node, ResourceMap, known, members, slug
+from mappings.terms import BASE
+from mappings.values import SLUG, URI
 
 _BY_PROFILE: dict[str, ResourceMap] = {table.profile: table for table in TABLES}
 _BY_CODE: dict[tuple[str, str], dict[tuple[Any, Any], ResourceMap]] = {}
@@ -196,8 +197,8 @@ class Received:
 
 def _identity(patient: Node) -> tuple[str, str]:
     """(case_system, case_id): from the case's own identifier, else from where the patient lives."""
-    for system, value in _case_items(patient):
-        return system, value.partition("/")[0]
+    for system, case_id, _ in _case_items(patient):
+        return system, case_id
     id_ = patient.resource.get("id")
     root = _RESTFUL.fullmatch(patient.full_url or "")
     if root:
@@ -206,15 +207,16 @@ def _identity(patient: Node) -> tuple[str, str]:
     return f"{BASE}/sid/received", slug(name)
 
 
-def _case_items(node: Node) -> list[tuple[str, str]]:
+def _case_items(node: Node) -> list[tuple[str, str, str]]:
+    """(case_system, case_id, key) of the identifiers that mark the resource as an item of a case."""
     found = []
-    listed = node.resource.get("identifier")
-    for json in listed if isinstance(listed, list) else ():
-        kind = json.get("type") if isinstance(json, dict) else None
-        if isinstance(kind, dict) and known({"type": kind}, "type") & TERMS.case_item.pairs:
-            system, value = json.get("system"), json.get("value")
-            if isinstance(system, str) and isinstance(value, str) and "/" in value:
-                found.append((system, value))
+    for json in members(node.resource, "identifier"):
+        marks = [e.get("valueString") for e in members(json, "extension") if e.get("url") == CASE_ITEM]
+        system, value = json.get("system"), json.get("value")
+        if marks and isinstance(marks[0], str) and isinstance(system, str) and isinstance(value, str):
+            case_id = value.removesuffix(f"/{marks[0]}")
+            if case_id != value and SLUG.ok(case_id) and URI.ok(system):
+                found.append((system, case_id, marks[0]))
     return found
 
 
@@ -222,8 +224,7 @@ _OWN_KEY = re.compile(r"[a-z][a-z0-9-]{0,63}(\.[a-z0-9-]{1,64})*")
 
 
 def _own_key(node: Node, identity: tuple[str, str]) -> str | None:
-    for system, value in _case_items(node):
-        case_id, _, key = value.partition("/")
+    for system, case_id, key in _case_items(node):
         if (system, case_id) == identity and _OWN_KEY.fullmatch(key):
             return key
     return None

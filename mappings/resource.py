@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mappings.codec import Simple, Unread, _need, own, pairs, plain, term_json, word
+from mappings.codec import Simple, Unread, _need, own, pairs, plain, word
 from mappings.narrative import narrative
 from mappings.report import Json
 from mappings.rows import (
@@ -30,11 +30,10 @@ from mappings.rows import (
     read_rows,
 )
 from mappings.shape import shapes
-from mappings.terms import TERMS
 from mappings.values import Item, Noted, Observed, Source
 
 SOURCE = own("smx-source-assertion")
-CASE_ITEM = TERMS.case_item
+CASE_ITEM = own("smx-case-item")
 NO_IDENTIFIER = ("Provenance",)
 
 
@@ -347,7 +346,8 @@ class ResourceMap:
 
 def case_item(case: Identity, key: str) -> dict[str, Json]:
     """The identifier by which an item of the case is known wherever its resource goes."""
-    return {"type": term_json(CASE_ITEM), "system": case.case_system, "value": f"{case.case_id}/{key}"}
+    mark = {"url": CASE_ITEM, "valueString": key}  # an extension: R4's identifier types have none that fits
+    return {"extension": [mark], "system": case.case_system, "value": f"{case.case_id}/{key}"}
 
 
 def slug(text: str) -> str:
@@ -380,3 +380,9 @@ def known(resource: dict[str, Json], path: str) -> set[tuple[Any, Any]]:
     json = resource.get(path)
     concepts = json if isinstance(json, list) else [json]
     return {pair for one in concepts if isinstance(one, dict) for pair in pairs(one.get("coding"))}
+
+
+def members(json: Json, name: str) -> list[dict[str, Any]]:
+    """The objects of a list in an element; nothing where there is no list."""
+    listed = json.get(name) if isinstance(json, dict) else None
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []

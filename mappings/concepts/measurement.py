@@ -12,12 +12,12 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple
 
 from mappings.choices import value, when
-from mappings.codec import Codec, QuantityCodec, Unread, coded, concept, quantity, reference
+from mappings.codec import Codec, QuantityCodec, Unread, coded, concept, quantity, reference, term_json
 from mappings.report import Json
 from mappings.resource import ResourceMap, choose, subject
-from mappings.rows import Row, also, at, component, fixed, references, unused
+from mappings.rows import Row, also, at, component, derived, fixed, references, unused
 from mappings.shape import Shape
-from mappings.terms import TERMS, Term
+from mappings.terms import TERMS, WORDS, Term
 from mappings.values import Concept, Forms, Key, Observed, Quantity, Ref, Units, ValueOrAbsent, When
 
 CHANGE_UNITS = Units("mm", "um", "cm", "kg", "g", "{score}")
@@ -116,13 +116,14 @@ def _table(name: str, kind: Kind) -> ResourceMap:
         references("partOf", "course"),
         *what,
         subject(),
-        when("effective", encounter=True, always=kind.vital),
+        when("effective", encounter=True),
         value("value", units=kind.units),
-        at("interpretation[0]", coded("trend"), "trend"),
+        derived("interpretation", _interpretation),
         at("bodySite", concept(), "site"),
         at("method", concept(), "method"),
         at("device", reference(), "device"),
         references("derivedFrom", "baseline"),
+        component(TERMS.trend, at("valueCodeableConcept", coded("trend"), "trend")),
         component(TERMS.skin_layer, at("valueCodeableConcept", coded("layer"), "layer")),
         component(TERMS.percent_change_from_baseline, at("valueQuantity", Percent(), "percent_change")),
         component(TERMS.absolute_change_from_baseline, at("valueQuantity", quantity(), "absolute_change")),
@@ -131,6 +132,11 @@ def _table(name: str, kind: Kind) -> ResourceMap:
         known_by=("code", kind.term.pairs) if kind.term is not None else None,
         only=("kind", name),
     )
+
+
+def _interpretation(item: Any, to: Any) -> Json:
+    """R4's own word for a trend, where it has one that claims no more: its "down" and "up" are significant."""
+    return [term_json(WORDS["trend"][item.trend])] if item.trend in ("better", "worse") else None
 
 
 MEASUREMENT = choose("kind", *(_table(name, kind) for name, kind in KINDS.items()))

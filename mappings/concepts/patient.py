@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from mappings.choices import only_moment, when
-from mappings.codec import Codec, Unread, coded, concept, own, plain, quantity, word
+from mappings.codec import Codec, Unread, concept, own, plain, quantity, word
 from mappings.report import Json
-from mappings.resource import ResourceMap
+from mappings.resource import CASE_ITEM, ResourceMap, members
 from mappings.rows import Element, Row, Shapes, at, each, embed, extension, flag, owner
-from mappings.terms import BASE, TERMS, WORDS
+from mappings.terms import TERMS
 from mappings.values import Concept, Forms, Line, Moment, Observed, Quantity, Source, Units, Uri, When
 
-PSEUDONYM_SYSTEM = f"{BASE}/sid/patient-pseudonym"
+PSEUDONYM_KIND = own("smx-pseudonym-kind")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +77,10 @@ class Patient:
 
 
 class Identifiers(Row):
-    """The patient's identifiers, one row a kind: the pseudonym by its type, all others beside it."""
+    """The patient's identifiers, one row a kind: the pseudonym by its mark, all others beside it."""
 
     def __init__(self, field: str, element: Element) -> None:
         self.field, self.fields, self.element = field, (field,), element
-        self.pseudonyms = {pair for term in WORDS["pseudonym-kind"].values() for pair in term.pairs}
 
     def bind(self, known: Shapes) -> None:
         self.many = known[self.field].many
@@ -96,8 +95,8 @@ class Identifiers(Row):
         found = []
         listed = obj.get("identifier")
         for index, json in enumerate(listed if isinstance(listed, list) else ()):
-            codings = _type_pairs(json)
-            if codings & TERMS.case_item.pairs or bool(codings & self.pseudonyms) == self.many:
+            marks = {mark.get("url") for mark in members(json, "extension")}
+            if CASE_ITEM in marks or (PSEUDONYM_KIND in marks) == self.many:
                 continue
             try:
                 found.append(self.codec.read(json, by))
@@ -107,15 +106,9 @@ class Identifiers(Row):
             into[self.field] = tuple(found) if self.many else found[0]
 
 
-def _type_pairs(json: Json) -> set[tuple[Any, Any]]:
-    kind = json.get("type") if isinstance(json, dict) else None
-    codings = kind.get("coding") if isinstance(kind, dict) else None
-    return {(c.get("system"), c.get("code")) for c in codings or () if isinstance(c, dict)}
-
-
 PSEUDONYM = Element(
     Pseudonym,
-    at("type", coded("pseudonym-kind"), "kind"),
+    extension(PSEUDONYM_KIND, "valueCode", word("pseudonym-kind"), "kind"),
     at("system", plain(), "system"),
     at("value", plain(), "value"),
 )
