@@ -384,10 +384,11 @@ def value(field: str = "value", units: tuple[str, ...] = ()) -> Row:
 
 
 class WordValue(Row):
-    """A word in `valueCodeableConcept`; the word ``unknown`` is a `dataAbsentReason`, not a value."""
+    """A word in `valueCodeableConcept`, with the sender's text; the word ``unknown`` is a `dataAbsentReason`."""
 
-    def __init__(self, table: str, field: str) -> None:
-        self.field, self.fields, self.codec = field, (field,), Word(table, "concept")
+    def __init__(self, table: str, field: str, text: str | None) -> None:
+        self.field, self.text, self.codec = field, text, Word(table, "concept")
+        self.fields = (field,) if text is None else (field, text)
         self.unknown = next((w for w, t in WORDS[table].items() if t.name == "dar-unknown"), None)
 
     def bind(self, known: Shapes) -> None:
@@ -396,8 +397,14 @@ class WordValue(Row):
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         word = getattr(item, self.field)
-        if word is not None:
-            out["dataAbsentReason" if word == self.unknown else "valueCodeableConcept"] = self.codec.write(word, to)
+        if word is None:
+            return
+        json = self.codec.write(word, to)
+        if self.text is not None:
+            del json["text"]
+            if (text := getattr(item, self.text)) is not None:
+                json["text"] = text
+        out["dataAbsentReason" if word == self.unknown else "valueCodeableConcept"] = json
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         name = "valueCodeableConcept" if "valueCodeableConcept" in obj else "dataAbsentReason"
@@ -408,10 +415,12 @@ class WordValue(Row):
             if (word == self.unknown) != (name == "dataAbsentReason"):
                 raise Unread("unmapped-code", "The code is not one of the table.", self.codec.expected())
             into[self.field] = word
+            if self.text is not None and isinstance(obj[name].get("text"), str):
+                into[self.text] = obj[name]["text"]
         except Unread as error:
             _left(error.at(name), self.shape.required, by)
 
 
-def word_value(table: str, field: str) -> Row:
-    """A word as the value of an Observation or component."""
-    return WordValue(table, field)
+def word_value(table: str, field: str, text: str | None = None) -> Row:
+    """A word as the value of an Observation or component; ``text`` is the field of the sender's own words."""
+    return WordValue(table, field, text)

@@ -408,6 +408,53 @@ class RangeCodec:
             raise Unread("bad-value", "The range contradicts itself.", str(error)) from None
 
 
+class Within:
+    """A value in the only member of an element: a note is ``{"text": ...}``."""
+
+    def __init__(self, name: str, inner: Codec) -> None:
+        self.name, self.inner, self.yields = name, inner, inner.yields
+
+    def bound(self, shape: Shape) -> Codec:
+        return Within(self.name, self.inner.bound(shape))
+
+    def write(self, value: Any, to: Writing) -> Json:
+        return {self.name: self.inner.write(value, to)}
+
+    def read(self, json: Json, by: Reading) -> Any:
+        _need(json, dict, "a JSON object")
+        return _inside(self.name, self.inner, json, by)
+
+
+def within(name: str, inner: Codec) -> Codec:
+    """A value in a member of an element that has nothing else of ours."""
+    return Within(name, inner)
+
+
+class NumberIn:
+    """A Decimal <-> a Quantity in one unit that the field's name spells."""
+
+    yields: type = Decimal
+
+    def __init__(self, unit: str, word: str) -> None:
+        self.unit, self.word, self.inner = unit, word, QuantityCodec((unit,))
+
+    def bound(self, shape: Shape) -> Codec:
+        if shape.type is not Decimal or self.word not in shape.name:
+            raise TypeError(f"field {shape.name} is no Decimal with {self.word} in its name")
+        return self
+
+    def write(self, value: Any, to: Writing) -> Json:
+        return self.inner.write(Quantity(value, self.unit), to)
+
+    def read(self, json: Json, by: Reading) -> Any:
+        return self.inner.read(json, by).value
+
+
+def number_in(unit: str, word: str) -> Codec:
+    """A number in a unit that is part of the field's name: ``number_in("%", "percent")``."""
+    return NumberIn(unit, word)
+
+
 # --- references -----------------------------------------------------------------------------
 
 

@@ -12,23 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mappings.codec import Simple, Unread, _need, own, pairs, plain, word
+from mappings.codec import Unread, _need, own, pairs, plain, within, word
+from mappings.many import Each, Spread, Unused
 from mappings.narrative import narrative
 from mappings.report import Json
-from mappings.rows import (
-    Each,
-    Element,
-    Row,
-    Spread,
-    Unused,
-    at,
-    bind_all,
-    build,
-    extension,
-    inside,
-    inside_extension,
-    read_rows,
-)
+from mappings.rows import Element, Row, at, bind_all, build, extension, inside, inside_extension, read_rows
 from mappings.shape import shapes
 from mappings.values import Item, Noted, Observed, Source
 
@@ -231,8 +219,6 @@ class Status(Row):
                 raise error.at("status") from None
 
 
-_NOTE = Simple(str, lambda text: {"text": text}, lambda json: _need(_need(json, dict, "an Annotation").get("text"),
-                                                                     str, "text as a JSON string"))  # fmt: skip
 _SOURCE = Element(
     Source,
     extension("locator", "valueString", plain(), "locator"),
@@ -256,7 +242,7 @@ def _common(cls: type) -> tuple[Row, ...]:
     if issubclass(cls, Observed):
         found = (Status(),)
     if issubclass(cls, Noted):
-        found += (at("note", _NOTE, "note"),)
+        found += (at("note", within("text", plain()), "note"),)
     if issubclass(cls, Item) or "source" in shapes(cls):
         found += (source(),)
     return found

@@ -1,9 +1,8 @@
 """The rows of a table: where a fact lives in a resource. Each row writes, reads, and checks itself.
 
 ``at`` an element; ``inside`` a nested element; ``extension`` and ``component``, found by their
-url or code; ``fixed`` and ``also`` for what is always written; ``references`` for a list that
-several fields share; ``owner``, ``each``, ``part`` and ``spread`` for items that become several
-resources. Choice elements (`when`, `value`) are in `choices`.
+url or code; ``fixed`` and ``also`` for what is always written. Choice elements (`when`, `value`)
+are in `choices`; references and items of several resources in `many`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from mappings.shape import Shape, shapes
 from mappings.terms import Term
 
 if TYPE_CHECKING:
-    from mappings.resource import AnyMap, Reading, Writing
+    from mappings.resource import Reading, Writing
 
 Shapes = dict[str, Shape]
 
@@ -181,6 +180,28 @@ def fixed(path: str, term: Term) -> Row:
 def also(path: str, term: Term) -> Row:
     """A concept that is written for the benefit of others and not needed on reading."""
     return Fixed(path, term, verify=False)
+
+
+class Constant(Row):
+    """A code that a resource of this table always has, such as a status that the case does not tell."""
+
+    def __init__(self, path: str, term: Term) -> None:
+        self.steps, self.term = _steps(path), term
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        _put(out, self.steps, self.term.code)
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        json = _reach(obj, self.steps)
+        if json == "entered-in-error":
+            raise Unread("entered-in-error", "The record is marked as entered in error.").at(*_json_steps(self.steps))
+        if json != self.term.code:
+            raise Unread("unmapped-code", "The code is another one.", self.term.code).at(*_json_steps(self.steps))
+
+
+def constant(path: str, term: Term) -> Row:
+    """A bare code that is written always and verified on reading."""
+    return Constant(path, term)
 
 
 class Derived(Row):
@@ -348,6 +369,38 @@ def component(term: Term, *rows: Row) -> Row:
     return InList("component", lambda: {"code": term_json(term)}, is_it, rows)
 
 
+class Listed(Row):
+    """A field whose values share a list with others: ``is_ours`` tells them apart."""
+
+    def __init__(self, name: str, codec: Codec, field: str, is_ours: Callable[[dict[str, Json]], bool]) -> None:
+        self.name, self.codec, self.field, self.fields, self.is_ours = name, codec, field, (field,), is_ours
+
+    def bind(self, known: Shapes) -> None:
+        self.shape = known[self.field]
+        self.codec = self.codec.bound(self.shape)
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        value = getattr(item, self.field)
+        for one in value if self.shape.many else () if value is None else (value,):
+            out.setdefault(self.name, []).append(self.codec.write(one, to))
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        found = []
+        for index, json in enumerate(_list(obj, self.name)):
+            if isinstance(json, dict) and self.is_ours(json):
+                try:
+                    found.append(self.codec.read(json, by))
+                except Unread as error:
+                    _left(error.at(self.name, index), self.shape.required, by)
+        if found:
+            into[self.field] = tuple(found) if self.shape.many else found[0]
+
+
+def listed(name: str, codec: Codec, field: str, is_ours: Callable[[dict[str, Json]], bool]) -> Row:
+    """A field in a list that other rows share; ``is_ours`` says which items are the field's."""
+    return Listed(name, codec, field, is_ours)
+
+
 class Extension(Row):
     """A field as the value of an extension; many values are many extensions."""
 
@@ -363,9 +416,12 @@ class Extension(Row):
         if value is None or value == ():
             return
         for one in value if self.shape.many else (value,):
-            written = self.codec.write(one, to)
-            body = written if self.name is None else {self.name: written}
-            out.setdefault("extension", []).append({"url": self.url} | body)
+            if isinstance(self.codec, ReferenceCodec):
+                bodies: list[Json] = [{self.name: {"reference": ref}} for ref in to.references(one)]
+            else:
+                written = self.codec.write(one, to)
+                bodies = [written if self.name is None else {self.name: written}]
+            out.setdefault("extension", []).extend({"url": self.url} | body for body in bodies)
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         found = []
@@ -377,7 +433,8 @@ class Extension(Row):
             except Unread as error:
                 _left(error.at("extension", index, *([self.name] if self.name else [])), self.shape.required, by)
         if found:
-            into[self.field] = tuple(found) if self.shape.many else found[0]
+            into[self.field] = tuple(dict.fromkeys(found)) if self.shape.refs is not None else tuple(found)
+            into[self.field] = into[self.field] if self.shape.many else found[0]
 
 
 def extension(url: str, name: str | None, codec: Codec, field: str) -> Row:
@@ -461,137 +518,3 @@ class Embed(Row):
 def embed(element: Element, field: str) -> Row:
     """A dataclass whose facts lie in the element of its owner."""
     return Embed(element, field)
-
-
-# --- references and several resources --------------------------------------------------------
-
-
-class References(Row):
-    """Keys <-> references in a list that other rows may share; each row reads its own kinds."""
-
-    def __init__(self, name: str, field: str) -> None:
-        self.name, self.field, self.fields = name, field, (field,)
-
-    def bind(self, known: Shapes) -> None:
-        self.shape = known[self.field]
-        self.codec = ReferenceCodec().bound(self.shape)
-
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        value = getattr(item, self.field)
-        if value is None or value == ():
-            return
-        for key in value if self.shape.many else (value,):
-            out.setdefault(self.name, []).extend({"reference": ref} for ref in to.references(key))
-
-    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        found: dict[str, None] = {}
-        for json in _list(obj, self.name):
-            try:
-                found[self.codec.read(json, by)] = None
-            except Unread:
-                continue
-        if found:
-            into[self.field] = tuple(found) if self.shape.many else next(iter(found))
-
-
-def references(name: str, field: str) -> Row:
-    """A field of keys in a list of references."""
-    return References(name, field)
-
-
-class Owner(Row):
-    """The reference from a part back to the item that holds it."""
-
-    def __init__(self, name: str, many: bool) -> None:
-        self.name, self.many = name, many
-
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        ref = {"reference": to.owner_reference()}
-        if self.many:
-            out.setdefault(self.name, []).append(ref)
-        else:
-            out[self.name] = ref
-
-    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        for json in _list(obj, self.name) if self.many else [obj.get(self.name)]:
-            if isinstance(json, dict):
-                by.owned_by(json)
-
-
-def owner(name: str, many: bool = True) -> Row:
-    """A part's reference to its owner: in a list, or alone."""
-    return Owner(name, many)
-
-
-class Each(Row):
-    """A field whose items (or whose one item) have resources of their own, by their own table."""
-
-    def __init__(self, field: str, table: AnyMap, forward: str | None) -> None:
-        self.field, self.fields, self.table, self.forward = field, (field,), table, forward
-
-    def bind(self, known: Shapes) -> None:
-        self.shape = known[self.field]
-        if self.shape.type is not self.table.cls:
-            raise TypeError(f"field {self.field} holds no {self.table.cls.__name__}")
-
-    def items(self, item: Any) -> tuple[Any, ...]:
-        """The parts that the item holds."""
-        value = getattr(item, self.field)
-        return () if value is None else value if self.shape.many else (value,)
-
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        if self.forward is not None:
-            refs = [{"reference": ref} for part in self.items(item) for ref in to.part_references(part, self.field)]
-            if refs:
-                out.setdefault(self.forward, []).extend(refs)
-
-    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        for json in _list(obj, self.forward) if self.forward is not None else ():
-            by.owns(json, self)
-
-
-def each(field: str, table: AnyMap, forward: str | None = None) -> Row:
-    """Parts with resources of their own; ``forward`` is the owner's list of references to them."""
-    return Each(field, table, forward)
-
-
-class Spread(Row):
-    """A field of many values, of which a resource can hold one: one resource for each."""
-
-    def __init__(self, path: str, codec: Codec, field: str) -> None:
-        self.steps, self.codec, self.field, self.fields = _steps(path), codec, field, (field,)
-
-    def bind(self, known: Shapes) -> None:
-        if not known[self.field].many:
-            raise TypeError(f"field {self.field} is not many")
-        self.codec = self.codec.bound(known[self.field])
-
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        if to.share is not None:
-            _put(out, self.steps, self.codec.write(to.share, to))
-
-    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        json = _reach(obj, self.steps)
-        if json is MISSING:
-            return
-        try:
-            into[self.field] = (self.codec.read(json, by),)
-        except Unread as error:
-            _left(error.at(*_json_steps(self.steps)), False, by)
-
-
-def spread(path: str, codec: Codec, field: str) -> Row:
-    """A field of many values where R4 allows one: one resource a value, its key ``<key>.<value>``."""
-    return Spread(path, codec, field)
-
-
-class Unused(Row):
-    """Fields that this alternative of a `choose` cannot hold: a case that gives them is refused."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.fields = names
-
-
-def unused(*names: str) -> Row:
-    """Fields of the dataclass that have no place in this kind of resource."""
-    return Unused(names)

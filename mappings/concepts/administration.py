@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal
 from mappings.choices import when
 from mappings.codec import RatioCodec, Unread, concept, own, plain, quantity, reference, word
 from mappings.concepts.dose import DOSE_UNITS, PER_SIZE
+from mappings.many import owner, references
 from mappings.report import Json
 from mappings.resource import ResourceMap, subject
-from mappings.rows import Row, Shapes, at, derived, extension, fixed, inside, inside_extension, owner, references
+from mappings.rows import Row, Shapes, at, derived, extension, fixed, inside, inside_extension
 from mappings.terms import TERMS
 from mappings.values import (
     AtLeast,

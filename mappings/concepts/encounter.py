@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from mappings.choices import only_period
 from mappings.codec import coding, word
+from mappings.many import references
 from mappings.resource import ResourceMap, basis_of, subject
-from mappings.rows import at, flag, references
+from mappings.rows import at, flag
 from mappings.terms import TERMS
 from mappings.values import Basis, Coding, Forms, Item, Key, Ref, When
 

@@ -12,11 +12,11 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple
 
 from mappings.choices import value, when
-from mappings.codec import Codec, QuantityCodec, Unread, coded, concept, quantity, reference, term_json
+from mappings.codec import coded, concept, number_in, quantity, reference, term_json
+from mappings.many import references, unused
 from mappings.report import Json
 from mappings.resource import ResourceMap, choose, subject
-from mappings.rows import Row, also, at, component, derived, fixed, references, unused
-from mappings.shape import Shape
+from mappings.rows import Row, also, at, component, derived, fixed
 from mappings.terms import TERMS, WORDS, Term
 from mappings.values import Concept, Forms, Key, Observed, Quantity, Ref, Units, ValueOrAbsent, When
 
@@ -82,27 +82,6 @@ KINDS = {
 }
 
 
-class Percent:
-    """A Decimal <-> a Quantity in percent."""
-
-    yields: type = Decimal
-    inner = QuantityCodec(("%",))
-
-    def bound(self, shape: Shape) -> Codec:
-        if shape.type is not Decimal or "percent" not in shape.name:
-            raise TypeError(f"field {shape.name} is no Decimal with percent in its name")
-        return self
-
-    def write(self, value: Any, to: Any) -> Json:
-        return self.inner.write(Quantity(value, "%"), to)
-
-    def read(self, json: Json, by: Any) -> Any:
-        found = self.inner.read(json, by)
-        if found.display is not None:
-            by.unread(Unread("unreadable-element", "The unit is written in other words."))
-        return found.value
-
-
 def _table(name: str, kind: Kind) -> ResourceMap:
     """The table of one kind."""
     what: tuple[Row, ...] = (at("code", concept(), "code"),)
@@ -125,7 +104,7 @@ def _table(name: str, kind: Kind) -> ResourceMap:
         references("derivedFrom", "baseline"),
         component(TERMS.trend, at("valueCodeableConcept", coded("trend"), "trend")),
         component(TERMS.skin_layer, at("valueCodeableConcept", coded("layer"), "layer")),
-        component(TERMS.percent_change_from_baseline, at("valueQuantity", Percent(), "percent_change")),
+        component(TERMS.percent_change_from_baseline, at("valueQuantity", number_in("%", "percent"), "percent_change")),
         component(TERMS.absolute_change_from_baseline, at("valueQuantity", quantity(), "absolute_change")),
         profile=kind.profile,
         title=lambda item: f"{(kind.term.display if kind.term else item.code.label)}: {item.value}",

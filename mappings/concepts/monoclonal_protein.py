@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 
 from mappings.choices import value, when, word_value
 from mappings.codec import coded, concept, plain
+from mappings.many import each
 from mappings.resource import ResourceMap, source, subject
-from mappings.rows import Element, also, at, component, each, embed, fixed
+from mappings.rows import Element, also, at, component, embed, fixed
 from mappings.terms import TERMS, WORDS
 from mappings.values import AtLeast, Concept, Forms, Observed, Source, Units, ValueOrAbsent, When
 

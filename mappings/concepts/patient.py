@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from mappings.choices import only_moment, when
-from mappings.codec import Codec, Unread, concept, own, plain, quantity, word
+from mappings.codec import concept, own, plain, quantity, word
+from mappings.many import each, owner
 from mappings.report import Json
 from mappings.resource import CASE_ITEM, ResourceMap, members
-from mappings.rows import Element, Row, Shapes, at, each, embed, extension, flag, owner
+from mappings.rows import Element, at, embed, extension, flag, listed
 from mappings.terms import TERMS
 from mappings.values import Concept, Forms, Line, Moment, Observed, Quantity, Source, Units, Uri, When
 
@@ -76,34 +77,8 @@ class Patient:
     ages: tuple[Age, ...] = ()
 
 
-class Identifiers(Row):
-    """The patient's identifiers, one row a kind: the pseudonym by its mark, all others beside it."""
-
-    def __init__(self, field: str, element: Element) -> None:
-        self.field, self.fields, self.element = field, (field,), element
-
-    def bind(self, known: Shapes) -> None:
-        self.many = known[self.field].many
-        self.codec: Codec = self.element.bound(known[self.field])
-
-    def write(self, item: Any, out: dict[str, Json], to: Any) -> None:
-        value = getattr(item, self.field)
-        for one in value if self.many else filter(None, [value]):
-            out.setdefault("identifier", []).append(self.codec.write(one, to))
-
-    def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
-        found = []
-        listed = obj.get("identifier")
-        for index, json in enumerate(listed if isinstance(listed, list) else ()):
-            marks = {mark.get("url") for mark in members(json, "extension")}
-            if CASE_ITEM in marks or (PSEUDONYM_KIND in marks) == self.many:
-                continue
-            try:
-                found.append(self.codec.read(json, by))
-            except Unread as error:
-                by.unread(error.at("identifier", index))
-        if found:
-            into[self.field] = tuple(found) if self.many else found[0]
+def _marks(json: dict[str, Json]) -> set[Json]:
+    return {mark.get("url") for mark in members(json, "extension")}
 
 
 PSEUDONYM = Element(
@@ -134,8 +109,8 @@ PATIENT = ResourceMap(
     Patient,
     "Patient",
     extension(own("smx-ethnicity"), "valueCodeableConcept", concept(), "ethnicity"),
-    Identifiers("pseudonym", PSEUDONYM),
-    Identifiers("identifiers", IDENTIFIER),
+    listed("identifier", PSEUDONYM, "pseudonym", lambda json: PSEUDONYM_KIND in _marks(json)),
+    listed("identifier", IDENTIFIER, "identifiers", lambda json: not _marks(json) & {PSEUDONYM_KIND, CASE_ITEM}),
     at("gender", word("sex"), "sex"),
     only_moment("birthDate", "birth_date"),
     embed(

@@ -14,8 +14,9 @@ from mappings.choices import when
 from mappings.codec import concept, duration, own, plain, quantity, word
 from mappings.concepts.administration import ADMINISTRATION, CYCLE_RECORD, Administration, CycleRecord
 from mappings.concepts.dose import DOSE, Dose
+from mappings.many import each, references, unused
 from mappings.resource import ResourceMap, basis_of, choose, subject
-from mappings.rows import Element, Row, at, each, extension, inside_extension, only_one, references, unused
+from mappings.rows import Element, Row, at, extension, inside_extension, only_one
 from mappings.values import AtLeast, Basis, Concept, Duration, Forms, Key, Line, Noted, Quantity, Ref, When
 
 

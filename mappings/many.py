@@ -1,0 +1,155 @@
+"""Rows for references, and for items that become several resources.
+
+``references`` in a list that several fields share; ``owner`` from a part back to its item;
+``each`` for parts with a table of their own; ``spread`` where R4 has room for one value and the
+item has many; ``unused`` for what an alternative cannot hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING
+from typing import TYPE_CHECKING, Any
+
+from mappings.codec import Codec, ReferenceCodec, Unread
+from mappings.report import Json
+from mappings.rows import Row, Shapes, _json_steps, _left, _list, _put, _reach, _steps
+
+if TYPE_CHECKING:
+    from mappings.resource import AnyMap, Reading, Writing
+
+
+class References(Row):
+    """Keys <-> references in a list that other rows may share; each row reads its own kinds."""
+
+    def __init__(self, name: str, field: str) -> None:
+        self.name, self.field, self.fields = name, field, (field,)
+
+    def bind(self, known: Shapes) -> None:
+        self.shape = known[self.field]
+        self.codec = ReferenceCodec().bound(self.shape)
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        value = getattr(item, self.field)
+        if value is None or value == ():
+            return
+        for key in value if self.shape.many else (value,):
+            out.setdefault(self.name, []).extend({"reference": ref} for ref in to.references(key))
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        found: dict[str, None] = {}
+        for json in _list(obj, self.name):
+            try:
+                found[self.codec.read(json, by)] = None
+            except Unread:
+                continue
+        if found:
+            into[self.field] = tuple(found) if self.shape.many else next(iter(found))
+
+
+def references(name: str, field: str) -> Row:
+    """A field of keys in a list of references."""
+    return References(name, field)
+
+
+class Owner(Row):
+    """The reference from a part back to the item that holds it."""
+
+    def __init__(self, name: str, many: bool) -> None:
+        self.name, self.many = name, many
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        ref = {"reference": to.owner_reference()}
+        if self.many:
+            out.setdefault(self.name, []).append(ref)
+        else:
+            out[self.name] = ref
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        for json in _list(obj, self.name) if self.many else [obj.get(self.name)]:
+            if isinstance(json, dict):
+                by.owned_by(json)
+
+
+def owner(name: str, many: bool = True) -> Row:
+    """A part's reference to its owner: in a list, or alone."""
+    return Owner(name, many)
+
+
+class Each(Row):
+    """A field whose items (or whose one item) have resources of their own, by their own table."""
+
+    def __init__(self, field: str, table: AnyMap, forward: str | None) -> None:
+        self.field, self.fields, self.table, self.forward = field, (field,), table, forward
+
+    def bind(self, known: Shapes) -> None:
+        self.shape = known[self.field]
+        if self.shape.type is not self.table.cls:
+            raise TypeError(f"field {self.field} holds no {self.table.cls.__name__}")
+
+    def items(self, item: Any) -> tuple[Any, ...]:
+        """The parts that the item holds."""
+        value = getattr(item, self.field)
+        return () if value is None else value if self.shape.many else (value,)
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        if self.forward is not None:
+            name, _, inner = self.forward.partition(".")
+            refs = [{"reference": ref} for part in self.items(item) for ref in to.part_references(part, self.field)]
+            if refs:
+                out.setdefault(name, []).extend({inner: ref} if inner else ref for ref in refs)
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        name, _, inner = (self.forward or "").partition(".")
+        for json in _list(obj, name):
+            by.owns(json.get(inner) if inner and isinstance(json, dict) else json, self)
+
+
+def each(field: str, table: AnyMap, forward: str | None = None) -> Row:
+    """Parts with resources of their own.
+
+    ``forward`` is the owner's list of references to them; ``entry.item`` where each lies in an
+    element of the list.
+    """
+    return Each(field, table, forward)
+
+
+class Spread(Row):
+    """A field of many values, of which a resource can hold one: one resource for each."""
+
+    def __init__(self, path: str, codec: Codec, field: str) -> None:
+        self.steps, self.codec, self.field, self.fields = _steps(path), codec, field, (field,)
+
+    def bind(self, known: Shapes) -> None:
+        if not known[self.field].many:
+            raise TypeError(f"field {self.field} is not many")
+        self.codec = self.codec.bound(known[self.field])
+
+    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
+        if to.share is not None:
+            _put(out, self.steps, self.codec.write(to.share, to))
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        json = _reach(obj, self.steps)
+        if json is MISSING:
+            return
+        try:
+            into[self.field] = (self.codec.read(json, by),)
+        except Unread as error:
+            _left(error.at(*_json_steps(self.steps)), False, by)
+
+
+def spread(path: str, codec: Codec, field: str) -> Row:
+    """A field of many values where R4 allows one: one resource a value, its key ``<key>.<value>``."""
+    return Spread(path, codec, field)
+
+
+class Unused(Row):
+    """Fields that this alternative of a `choose` cannot hold: a case that gives them is refused."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.fields = names
+
+
+def unused(*names: str) -> Row:
+    """Fields of the dataclass that have no place in this kind of resource."""
+    return Unused(names)
