@@ -6,14 +6,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from mappings.concepts.assessment import ASSESSMENT, Assessment
 from mappings.concepts.condition import CONDITION, Condition
+from mappings.concepts.criteria import CRITERIA, Criteria
 from mappings.concepts.device import DEVICE, Device
+from mappings.concepts.diagnostic_report import DIAGNOSTIC_REPORT, DiagnosticReport
+from mappings.concepts.disease_status import DISEASE_STATUS, DiseaseStatus
+from mappings.concepts.document import DOCUMENT, STATEMENT, Document, Statement
 from mappings.concepts.encounter import ENCOUNTER, Encounter
+from mappings.concepts.figure import FIGURE, Figure
+from mappings.concepts.finding import FINDING, Finding
+from mappings.concepts.literature import LITERATURE, Literature
 from mappings.concepts.measurement import MEASUREMENT, Measurement
 from mappings.concepts.monoclonal_protein import MONOCLONAL_PROTEIN, MonoclonalProtein
 from mappings.concepts.patient import PATIENT, Patient
 from mappings.concepts.product import PRODUCT, Product
+from mappings.concepts.specimen import SPECIMEN, Specimen
+from mappings.concepts.system_review import SYSTEM_REVIEW, SystemReview
 from mappings.concepts.therapy import THERAPY, Therapy
+from mappings.concepts.tolerance import TOLERANCE, Tolerance
 from mappings.resource import AnyMap, ResourceMap
 from mappings.values import INSTANT, LANGUAGE, SLUG, Coding, Uri
 
@@ -39,11 +50,23 @@ class Case:
     patient: Patient
     encounters: tuple[Encounter, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    system_reviews: tuple[SystemReview, ...] = ()
+    disease_status: tuple[DiseaseStatus, ...] = ()
+    criteria: tuple[Criteria, ...] = ()
     monoclonal_protein: tuple[MonoclonalProtein, ...] = ()
+    specimens: tuple[Specimen, ...] = ()
+    reports: tuple[DiagnosticReport, ...] = ()
+    figures: tuple[Figure, ...] = ()
     devices: tuple[Device, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     products: tuple[Product, ...] = ()
     therapies: tuple[Therapy, ...] = ()
+    assessments: tuple[Assessment, ...] = ()
+    tolerance: tuple[Tolerance, ...] = ()
+    documents: tuple[Document, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    literature: Literature | None = None
 
     def rules(self) -> Iterator[tuple[str, str]]:
         """One time zero (invariant smx-3)."""
@@ -56,11 +79,23 @@ SECTIONS: tuple[tuple[str, AnyMap], ...] = (
     ("patient", PATIENT),
     ("encounters", ENCOUNTER),
     ("conditions", CONDITION),
+    ("findings", FINDING),
+    ("system_reviews", SYSTEM_REVIEW),
+    ("disease_status", DISEASE_STATUS),
+    ("criteria", CRITERIA),
     ("monoclonal_protein", MONOCLONAL_PROTEIN),
+    ("specimens", SPECIMEN),
+    ("reports", DIAGNOSTIC_REPORT),
+    ("figures", FIGURE),
     ("devices", DEVICE),
     ("measurements", MEASUREMENT),
     ("products", PRODUCT),
     ("therapies", THERAPY),
+    ("assessments", ASSESSMENT),
+    ("tolerance", TOLERANCE),
+    ("documents", DOCUMENT),
+    ("statements", STATEMENT),
+    ("literature", LITERATURE),
 )
 
 

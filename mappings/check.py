@@ -6,6 +6,7 @@ at once, whatever else is wrong with it) and a `Case` made in Python.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
 from typing import Any
@@ -16,6 +17,10 @@ from mappings.report import Issue
 from mappings.resource import Planned
 from mappings.shape import Shape, shapes
 from mappings.values import Item, Quantity, Relative, ValueOrAbsent, When
+
+#: Control characters, halves of surrogate pairs and non-characters: neither JSON nor XHTML can carry them all.
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+GREATEST = 2**31 - 1  # FHIR integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ def path_of(pointer: str) -> str:
 
 def issue(code: str, pointer: str, expected: str = "", **more: Any) -> Issue:
     """An issue of the case document."""
-    return Issue(code, pointer=pointer or "/", path=path_of(pointer), expected=expected, **more)
+    return Issue(code, pointer=pointer, path=path_of(pointer), expected=expected, **more)
 
 
 def _field(node: Any, shape: Shape) -> Any:
@@ -92,11 +97,15 @@ def problems(root: Any) -> list[Issue]:
 def _field_problems(place: Place) -> Iterator[Issue]:
     shape, value = place.shape, place.value
     if isinstance(value, str):
+        if not value.isprintable() and _UNFIT.search(value):
+            yield issue("bad-text", place.pointer)
         for text in shape.texts:
             if not text.ok(value):
                 yield issue("bad-value", place.pointer, text.meaning)
     elif shape.least is not None and type(value) is int and value < shape.least:
         yield issue("bad-value", place.pointer, f"{shape.least} or more")
+    elif shape.type is int and type(value) is int and abs(value) > GREATEST:
+        yield issue("bad-value", place.pointer, f"{GREATEST} or less")
     if shape.forms:
         names = [shape_.json_name for shape_ in shapes(shape.type).values() if _given(value, shape_)]
         for name in names:
@@ -142,7 +151,7 @@ def _reference_problems(place: Place, kinds: dict[str, str]) -> Iterator[Issue]:
 
 
 def _either(kinds: tuple[str, ...]) -> str:
-    return " or ".join(f"a {kind}" for kind in kinds) or "an item of this case"
+    return " or ".join(f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}" for kind in kinds) or "an item of this case"
 
 
 def _circles(found: list[Place]) -> Iterator[Issue]:
@@ -172,13 +181,12 @@ def _circles(found: list[Place]) -> Iterator[Issue]:
 
 def _rule_problems(case: Case, found: list[Place]) -> Iterator[Issue]:
     """What the dataclasses say of themselves, and what the tables have no room for."""
-    yield from (issue("rule", f"/{name}", text) for name, text in case.rules())
+    yield from rule_issues(case, "")
     pointers: dict[int, str] = {}
     for place in found:
         if is_dataclass(place.value):
             pointers[id(place.value)] = place.pointer
-            for name, text in place.value.rules() if hasattr(place.value, "rules") else ():
-                yield issue("rule", f"{place.pointer}/{name.rstrip('_')}", text)
+            yield from rule_issues(place.value, place.pointer)
     elements = {}
     for planned in plan(case):
         elements[planned.item_key] = {row.group for row in planned.table.rows if isinstance(row, WhenRow)}
@@ -187,6 +195,13 @@ def _rule_problems(case: Case, found: list[Place]) -> Iterator[Issue]:
                 where = f"{pointers[id(planned.item)]}/{name.rstrip('_')}"
                 yield issue("rule", where, f"nothing: a {planned.table.type} has no place for it")
     yield from _anchor_elements(found, elements)
+
+
+def rule_issues(node: Any, pointer: str) -> Iterator[Issue]:
+    """What a dataclass says against itself; it names the field, or the path below it that is wrong."""
+    for name, expected in node.rules() if hasattr(node, "rules") else ():
+        code = "wrong-unit" if name.endswith("/unit") else "rule"
+        yield issue(code, f"{pointer}/{name.rstrip('_')}", expected)
 
 
 def _anchor_elements(found: list[Place], elements: dict[str, set[str]]) -> Iterator[Issue]:

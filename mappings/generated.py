@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from mappings import wire
 from mappings.codec import coding_json, dar_extension, own, term_json
 from mappings.report import Json
 from mappings.resource import Identity
@@ -18,7 +19,7 @@ from mappings.terms import BASE, TERMS, WORDS
 
 VERSION = "0.1.0"
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, BASE)
-PROVENANCE, SOFTWARE = own("smx-provenance"), own("smx-device-software")
+PROVENANCE, SOFTWARE, COMPOSITION = own("smx-provenance"), own("smx-device-software"), own("smx-composition")
 SOFTWARE_SYSTEM = f"{BASE}/sid/software"
 SOFTWARE_VALUE = f"scleromyxedema-fhir-adapter/{VERSION}"
 SOFTWARE_ID = str(uuid.uuid5(NAMESPACE, SOFTWARE_VALUE))
@@ -39,7 +40,7 @@ def labels(case: Identity) -> dict[str, Json]:
     return found
 
 
-def _div(language: str, text: str) -> dict[str, Json]:
+def div(language: str, text: str) -> dict[str, Json]:
     head = f'<div xmlns="http://www.w3.org/1999/xhtml" xml:lang="{language}" lang="{language}">'
     return {"status": "generated", "div": f"{head}<p>{text}</p></div>"}
 
@@ -51,7 +52,7 @@ def software(case: Identity) -> dict[str, Json]:
         "id": SOFTWARE_ID,
         "meta": {"profile": [SOFTWARE]} | labels(case),
         "language": case.language,
-        "text": _div(case.language, f"Software {SOFTWARE_VALUE}"),
+        "text": div(case.language, f"Software {SOFTWARE_VALUE}"),
         "identifier": [{"system": SOFTWARE_SYSTEM, "value": SOFTWARE_VALUE}],
         "type": term_json(TERMS.adapter_software),
         "version": [{"value": VERSION}],
@@ -65,7 +66,7 @@ def provenance(case: Identity, targets: Sequence[str], software_ref: str, record
         "id": resource_id(case, "Provenance", "provenance"),
         "meta": {"profile": [PROVENANCE]} | labels(case),
         "language": case.language,
-        "text": _div(case.language, f"Transformed by {SOFTWARE_VALUE}"),
+        "text": div(case.language, f"Transformed by {SOFTWARE_VALUE}"),
         "target": [{"reference": ref} for ref in targets],
     }
     if recorded is None:
@@ -103,6 +104,9 @@ def frame(case: Identity, bundle_type: str, entries: list[dict[str, Json]], reco
     out: dict[str, Json] = {"resourceType": "Bundle", "id": resource_id(case, "Bundle", bundle_type)}
     if meta := labels(case):
         out["meta"] = meta
+    if bundle_type == "document":  # new content, new identifier
+        content = uuid.uuid5(NAMESPACE, wire.encode(entries).decode())
+        out["identifier"] = {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{content}"}
     out["type"] = bundle_type
     if recorded is not None:
         out["timestamp"] = recorded
@@ -114,4 +118,4 @@ def is_generated(resource: dict[str, Any]) -> bool:
     """Whether this adapter made the resource beside a case."""
     meta = resource.get("meta")
     profiles = meta.get("profile") if isinstance(meta, dict) else None
-    return isinstance(profiles, list) and (PROVENANCE in profiles or SOFTWARE in profiles)
+    return isinstance(profiles, list) and any(p in profiles for p in (PROVENANCE, SOFTWARE, COMPOSITION))

@@ -46,16 +46,18 @@ def lines(item: Any) -> list[tuple[str, str]]:
     return found
 
 
-def narrative(title: str, item: Any, share: Any, language: str) -> dict[str, Json]:
-    """``Narrative`` with status generated: a heading and a list."""
+def block(title: str, item: Any, share: Any) -> str:
+    """One item as XHTML: a heading and a list."""
     shown = lines(item) if share is None else [*lines(item), ("here", human(share))]
     notes = [("note", text) for text in getattr(item, "note", ())]
     listed = "".join(f"<li>{escape(name)}: {_escape(text)}</li>" for name, text in shown + notes)
-    div = (
-        f'<div xmlns="http://www.w3.org/1999/xhtml" xml:lang="{language}" lang="{language}">'
-        f"<p><b>{_escape(title)}</b></p>{f'<ul>{listed}</ul>' if listed else ''}</div>"
-    )
-    return {"status": "generated", "div": div}
+    return f"<p><b>{_escape(title)}</b></p>{f'<ul>{listed}</ul>' if listed else ''}"
+
+
+def narrative(title: str, item: Any, share: Any, language: str) -> dict[str, Json]:
+    """``Narrative`` with status generated."""
+    head = f'<div xmlns="http://www.w3.org/1999/xhtml" xml:lang="{language}" lang="{language}">'
+    return {"status": "generated", "div": f"{head}{block(title, item, share)}</div>"}
 
 
 def _escape(text: str) -> str:

@@ -14,6 +14,7 @@ from mappings.lens import _CHOICE
 from mappings.received import Received
 from mappings.report import Issue, Json, MappingError, Report
 from mappings.resource import Node, Writing, members
+from mappings.shape import shapes
 from mappings.terms import CODES, SYSTEMS, WORDS
 from mappings.values import INSTANT, LANGUAGE
 
@@ -105,8 +106,11 @@ class Read:
             sections[_SECTION[table]].append(self._item(shares))
         system, case_id = self.received.identity
         language = patient.resource.get("language") or self.received.document.get("language")
-        root: dict[str, Any] = {name: tuple(items) for name, items in sections.items()}
-        root |= {"patient": sections["patient"][0], "schema_version": SCHEMA_VERSION}
+        many = {name: shape.many for name, shape in shapes(Case).items()}
+        root: dict[str, Any] = {
+            name: tuple(found) if many[name] else found[0] for name, found in sections.items() if found
+        }
+        root["schema_version"] = SCHEMA_VERSION
         root |= {"case_system": system, "case_id": case_id, "recorded": self._recorded()}
         root["language"] = language if isinstance(language, str) and LANGUAGE.ok(language) else "und"
         return Case(**root, **_labels(patient.resource))
@@ -168,9 +172,8 @@ class Read:
         return node.full_url or f"{node.type}/{node.resource.get('id')}"
 
     def _write_again(self) -> None:
-        plans = list(plan(self.case))
+        self.plans = plans = list(plan(self.case))
         by_key = {node.key: node for node in self.nodes}
-        self.refs = []
         writing: dict[str, list[Any]] = {}
         matched = []
         for planned in plans:
@@ -180,7 +183,6 @@ class Read:
             planned.id = id_ if isinstance(id_, str) else planned.id
             writing.setdefault(planned.item_key, []).append(planned)
             matched.append((node, planned))
-            self.refs.append(planned.ref)
         self.subject = self.ref(self.received.patient)
         case = self.case
         to = Writing(case, writing, self.subject, self.optional_codes, lambda: labels(case))

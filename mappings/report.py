@@ -32,7 +32,7 @@ CATALOGUE: dict[str, Kind] = {
     "not-utf8": Kind("structure", "error", "The bytes are not UTF-8.", "Encode the document as UTF-8."),
     "duplicate-name": Kind("structure", "error", "A JSON object names a member twice.", "Keep one of the two."),
     "bad-number": Kind("value", "error", "A number cannot be kept exactly.", "Write a finite JSON number."),
-    "bad-text": Kind("value", "error", "A string holds a character that JSON text cannot carry.", "Remove it."),
+    "bad-text": Kind("value", "error", "A string holds a character that FHIR text cannot carry.", "Remove it."),
     "too-deep": Kind("too-costly", "error", "The document is nested too deeply.", "Flatten the document."),
     "python-float": Kind(
         "value", "error", "A Python float has no exact decimal digits.", "Pass a Decimal, or the JSON bytes."
@@ -49,7 +49,9 @@ CATALOGUE: dict[str, Kind] = {
     "circular-anchor": Kind(
         "business-rule", "error", "Relative times refer to each other in a circle.", "Break the circle."
     ),
-    "rule": Kind("business-rule", "error", "Fields of the case contradict each other.", "Mend one of them."),
+    "rule": Kind(
+        "business-rule", "error", "A rule of the case is broken.", "Mend this field, or the one that it contradicts."
+    ),
     # the bundle as a whole
     "not-fhir": Kind("structure", "error", "The document is not a FHIR resource.", "Send a FHIR R4 Bundle."),
     "other-version": Kind(
@@ -178,6 +180,15 @@ CATALOGUE: dict[str, Kind] = {
         "information",
         "A generated narrative is not read.",
         "Nothing to do: it is written anew where facts changed.",
+    ),
+    "signature-dropped": Kind(
+        "informational", "warning", "The Bundle's signature went, since its content changed.", "Sign the Bundle anew."
+    ),
+    "implausible": Kind(
+        "business-rule",
+        "warning",
+        "Something is unusual; it is kept as it is.",
+        "Check it against the source; unusual is not wrong.",
     ),
     "generated-resource": Kind(
         "informational",

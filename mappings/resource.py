@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mappings.codec import Unread, _need, own, pairs, plain, within, word
+from mappings.codec import Unread, _need, dar_extension, own, pairs, plain, within, word
 from mappings.many import Each, Spread, Unused
 from mappings.narrative import narrative
 from mappings.report import Json
-from mappings.rows import Element, Row, at, bind_all, build, extension, inside, inside_extension, read_rows
+from mappings.rows import Element, Row, at, bind_all, build, derived, extension, inside, inside_extension, read_rows
 from mappings.shape import shapes
 from mappings.values import Item, Noted, Observed, Source
 
@@ -240,7 +240,11 @@ def _common(cls: type) -> tuple[Row, ...]:
     """The rows that every table of such a dataclass has."""
     found: tuple[Row, ...] = ()
     if issubclass(cls, Observed):
-        found = (Status(),)
+        # a case does not tell who observed; FHIR's best practice wants that said
+        found = (
+            Status(),
+            derived("performer", lambda item, to: [{"extension": [dar_extension("unknown")], "display": "not stated"}]),
+        )
     if issubclass(cls, Noted):
         found += (at("note", within("text", plain()), "note"),)
     if issubclass(cls, Item) or "source" in shapes(cls):

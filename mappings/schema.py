@@ -16,7 +16,7 @@ import marshmallow as ma
 
 from mappings import wire
 from mappings.case import Case
-from mappings.check import issue, problems
+from mappings.check import GREATEST, issue, places, problems, rule_issues
 from mappings.report import Issue, Json, MappingError
 from mappings.shape import Shape, shapes
 from mappings.values import Quantity
@@ -37,6 +37,8 @@ class _Strict(ma.fields.Field[Any]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         kind = self.shape.type
+        if type(value) is float or (type(value) is Decimal and not value.is_finite()):
+            raise ma.ValidationError(_message("python-float" if type(value) is float else "bad-number"))
         if kind is Decimal and type(value) in (int, Decimal):
             return Decimal(value)
         if type(value) is not kind:
@@ -62,6 +64,8 @@ class _Union(ma.fields.Field[Any]):
         self.choices = {choice.type is str: _one(choice) for choice in shape.choices}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, str | dict):
+            raise ma.ValidationError(_message("wrong-type", "a string or an object"))
         return self.choices[isinstance(value, str)].deserialize(value, attr, data)
 
 
@@ -117,8 +121,8 @@ def schema_of(cls: Any) -> type[ma.Schema]:
 
 
 @cache
-def _case_schema() -> ma.Schema:
-    return schema_of(Case)()
+def _schema(cls: Any) -> ma.Schema:
+    return schema_of(cls)()
 
 
 def load_case(source: bytes | str | dict[str, Any]) -> Case:
@@ -132,15 +136,28 @@ def load_case(source: bytes | str | dict[str, Any]) -> Case:
         raise MappingError([*issues, issue("wrong-type", "", "a JSON object: the case")])
     case: Case | None = None
     try:
-        case = _case_schema().load(document)
+        case = _schema(Case).load(document)
     except ma.ValidationError as error:
         issues += _issues(error.messages, "")
     issues += problems(document)
     if case is not None and not issues:
         issues = problems(case)
+    elif issues:
+        issues += _rules_of_sound_parts(document)
     if issues or case is None:
         raise MappingError(_distinct(issues))
     return case
+
+
+def _rules_of_sound_parts(document: dict[str, Any]) -> Iterator[Issue]:
+    """What the parts of a refused document that can be made say against themselves."""
+    for place in places(document, Case):
+        if hasattr(place.shape.type, "rules") and isinstance(place.value, dict):
+            try:
+                made = _schema(place.shape.type).load(place.value)
+            except ma.ValidationError:
+                continue
+            yield from rule_issues(made, place.pointer)
 
 
 def _issues(messages: Any, pointer: str) -> Iterator[Issue]:
@@ -155,7 +172,7 @@ def _issues(messages: Any, pointer: str) -> Iterator[Issue]:
 
 
 def _distinct(issues: list[Issue]) -> list[Issue]:
-    """Each problem once: a field that has several is shown with the first."""
+    """Each problem once: of several with one code at one place the first."""
     seen: dict[tuple[str, str], Issue] = {}
     for one in issues:
         seen.setdefault((one.pointer, one.code), one)
@@ -235,4 +252,6 @@ def _single(shape: Shape, definitions: dict[str, Json]) -> dict[str, Json]:
         found["description"] = f"The key of {' or '.join(shape.refs) or 'any item'}."
     if shape.least is not None:
         found["minimum"] = shape.least
+    if shape.type is int:
+        found["maximum"] = GREATEST
     return found

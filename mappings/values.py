@@ -278,7 +278,8 @@ class Period:
     def __post_init__(self) -> None:
         if self.start is None and self.end is None:
             raise ValueError("a period has a start, an end, or both")
-        if isinstance(self.start, str) and isinstance(self.end, str) and not in_order(self.start, self.end):
+        moments = [end for end in (self.start, self.end) if isinstance(end, str) and MOMENT.ok(end)]
+        if len(moments) == 2 and not in_order(*moments):
             raise ValueError("the start is not after the end, and both have one precision")
 
     def __str__(self) -> str:
@@ -327,6 +328,8 @@ class When:
         _exactly_one(self, ("at", "period", "relative", "encounter", "age", "absent"))
         if self.absent == "as-text" and self.text is None:
             raise ValueError("the reason as-text needs text")
+        if self.age is not None and self.age.value <= 0:
+            raise ValueError("an age is more than 0")
         if self.text is not None and (self.encounter or self.age):
             raise ValueError("text goes with at, period, relative or absent")
         if self.relative and self.relative.offset_text and self.text:

@@ -179,10 +179,10 @@ def as_plain(document: Any) -> Any:
 def refuse_floats(value: Any, pointer: str = "") -> Iterator[Issue]:
     """An issue for each Python float, and for each Decimal that is not finite."""
     if isinstance(value, float):
-        yield Issue("python-float", pointer=pointer or "/")
+        yield Issue("python-float", pointer=pointer)
     elif isinstance(value, Decimal):
         if not value.is_finite():
-            yield Issue("bad-number", pointer=pointer or "/")
+            yield Issue("bad-number", pointer=pointer)
     elif isinstance(value, dict):
         for name, member in value.items():
             yield from refuse_floats(member, f"{pointer}/{escape(str(name))}")

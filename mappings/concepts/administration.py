@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from mappings.choices import when
 from mappings.codec import RatioCodec, Unread, concept, own, plain, quantity, reference, word
-from mappings.concepts.dose import DOSE_UNITS, PER_SIZE
+from mappings.concepts.dose import DOSE_UNITS, PER_SIZE, not_a_rate
 from mappings.many import owner, references
 from mappings.report import Json
 from mappings.resource import ResourceMap, subject
@@ -81,19 +81,20 @@ class Administration(Noted):
         if self.dose is None and not has_rate:
             for name in ("dose_text", "route", "over", "dose_normalized"):
                 if getattr(self, name) is not None:
-                    yield name, "needs a dose or a rate (FHIR mad-1)"
+                    yield name, "a dose or a rate beside it (FHIR mad-1)"
         if self.over is not None and (has_rate or self.dose is None):
-            yield "over", "goes with a dose and without a rate"
+            yield "over", "a dose beside it, and no rate"
         if self.rate is not None and self.rate_ratio is not None:
             yield "rate", "at most one of rate, rate_ratio"
         if self.rate_ratio is not None and self.rate_ratio.numerator == self.dose and _is_time(self.rate_ratio):
             yield "rate_ratio", "the dose spread over a time is `over`"
         if self.dose_normalized is not None and self.dose is not None and self.dose.unit in PER_SIZE:
-            yield "dose_normalized", "stands beside a dose in g or mg, not beside one per body size"
+            yield "dose_normalized", "a dose in g or mg beside it, not one per body size"
         for name in ("dose", "dose_normalized", "rate"):
-            amount = getattr(self, name)
-            if amount is not None and (amount.comparator is not None or amount.value < 0):
-                yield name, "a dose is exact and not negative (FHIR sqty-1)"
+            if (amount := getattr(self, name)) is not None and amount.value < 0:
+                yield f"{name}/value", "0 or more: a dose is not negative"
+        if self.rate_ratio is not None:
+            yield from ((f"rate_ratio/{path}", expected) for path, expected in not_a_rate(self.rate_ratio))
 
 
 def _is_time(ratio: Ratio) -> bool:

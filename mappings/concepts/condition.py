@@ -20,6 +20,8 @@ DUE_TO = "http://hl7.org/fhir/StructureDefinition/condition-dueTo"
 ONSET = Forms("at", "period", "relative", "age", "absent")
 INACTIVE = ("inactive", "remission", "resolved")
 
+EVIDENCE = ("Finding", "MonoclonalProtein", "DiagnosticReport", "Measurement", "Criteria", "SystemReview")
+
 ConditionKey = Annotated[Key, Ref("Condition")]
 
 
@@ -48,14 +50,17 @@ class Condition(Noted):
     extent: tuple[Extent, ...] = ()
     related: tuple[ConditionKey, ...] = ()
     due_to: tuple[ConditionKey, ...] = ()
-    evidence: tuple[Annotated[Key, Ref()], ...] = ()
+    evidence: tuple[Annotated[Key, Ref(*EVIDENCE)], ...] = ()
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        """FHIR con-3, con-4: a diagnosis has a clinical status; one that abated is not active."""
+        """FHIR con-3, con-4: a diagnosis has a clinical status; one that abated is not active; none is its own cause."""
         if self.clinical_status is None and self.verification_status != "refuted":
             yield "clinical_status", "a diagnosis that is not refuted has a clinical status"
         if self.abatement is not None and self.clinical_status not in INACTIVE:
             yield "clinical_status", f"a diagnosis that abated is {', '.join(INACTIVE)}"
+        for name in ("related", "due_to", "evidence"):
+            if self.key in getattr(self, name):
+                yield name, "the key of another item"
 
 
 class Detail:

@@ -48,11 +48,24 @@ class Dose:
             yield "frequency", "a frequency needs its period"
         if self.kind is not None and not (self.amount or self.amount_range or self.per_time):
             yield "kind", "needs an amount, an amount_range or a per_time"
-        for name in ("amount", "per_time"):
-            given = getattr(self, name)
-            exact = given.numerator if isinstance(given, Ratio) else given
-            if exact is not None and (exact.comparator is not None or exact.value < 0):
-                yield name, "a dose is exact and not negative (FHIR sqty-1)"
+        low = self.amount_range.low if self.amount_range else None
+        for path, amount in (("amount", self.amount), ("amount_range/low", low)):
+            if amount is not None and amount.value < 0:
+                yield f"{path}/value", "0 or more: a dose is not negative"
+        if self.per_time is not None:
+            yield from ((f"per_time/{path}", expected) for path, expected in not_a_rate(self.per_time))
+
+
+def not_a_rate(ratio: Ratio) -> Iterator[tuple[str, str]]:
+    """What keeps a ratio from being a dose, not negative, for a time."""
+    if ratio.numerator.unit not in DOSE_UNITS.codes:
+        yield "numerator/unit", f"UCUM {' or '.join(DOSE_UNITS.codes)}"
+    if ratio.numerator.value < 0:
+        yield "numerator/value", "0 or more: a dose is not negative"
+    if ratio.denominator.unit not in TIME_UNITS:
+        yield "denominator/unit", f"UCUM {' or '.join(TIME_UNITS)}"
+    if ratio.denominator.value <= 0:
+        yield "denominator/value", "more than 0"
 
 
 class Timed(Row):

@@ -23,7 +23,7 @@ class Encounter(Item):
     status_basis: Basis | None = None
     when: Annotated[When, Forms("period", "absent")] | None = None
     time_zero: Literal[True] | None = None
-    reasons: tuple[Annotated[Key, Ref("Condition", "Therapy", "Measurement")], ...] = ()
+    reasons: tuple[Annotated[Key, Ref("Condition", "Finding", "DiseaseStatus", "Measurement")], ...] = ()
 
 
 ENCOUNTER = ResourceMap(

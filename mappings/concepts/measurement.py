@@ -40,26 +40,35 @@ class Measurement(Observed):
     percent_change: Decimal | None = None
     absolute_change: Annotated[Quantity, CHANGE_UNITS] | None = None
     trend: Literal["decreased", "increased", "unchanged", "better", "worse"] | None = None
+    figures: tuple[Annotated[Key, Ref("Figure")], ...] = ()
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        """Units and signs by kind; the vital-signs profile wants a time."""
+        """Units and signs by kind; the vital-signs profile wants a time; a baseline is another measurement."""
         kind = KINDS[self.kind]
         if (self.code is None) == (kind.term is None):
             yield "code", "kind other needs a code, every other kind brings its own"
-        for unit in (q.unit for q in _quantities(self.value)):
-            if kind.units and unit not in kind.units:
-                yield "value", f"{self.kind} is in {' or '.join(kind.units)}"
-        if kind.units and any(q.value < 0 for q in _quantities(self.value)):
-            yield "value", f"{self.kind} is not negative"
+        for path, amount in _quantities(self.value):
+            if kind.units and amount.unit not in kind.units:
+                yield f"value/{path}/unit", f"UCUM {' or '.join(kind.units)} for {self.kind}"
+            if kind.units and amount.value < 0:
+                yield f"value/{path}/value", f"0 or more: {self.kind} is not negative"
+        if kind.units and self.kind != "skin-score" and self.value.integer is not None:
+            yield "value/integer", f"a quantity in {' or '.join(kind.units)}: a bare number has no unit"
+        if self.kind == "skin-score" and (self.value.integer or 0) < 0:
+            yield "value/integer", "0 or more: skin-score is not negative"
         if kind.vital and self.when is None:
             yield "when", f"{self.kind} needs a time, or when.absent (FHIR vital-signs profile)"
         if kind.vital and self.when and self.when.at and len(self.when.at) < 10:
-            yield "when", f"{self.kind} needs a day; give a less exact time as a period (FHIR vs-1)"
+            yield "when/at", f"{self.kind} needs a day; give a less exact time as a period (FHIR vs-1)"
+        if self.baseline == self.key:
+            yield "baseline", "the key of another measurement"
 
 
-def _quantities(measured: ValueOrAbsent) -> Iterator[Quantity]:
-    ends = (measured.range.low, measured.range.high) if measured.range else ()
-    yield from (q for q in (measured.quantity, *ends) if q is not None)
+def _quantities(measured: ValueOrAbsent) -> Iterator[tuple[str, Quantity]]:
+    """Where each quantity of the value stands, and the quantity."""
+    low, high = (measured.range.low, measured.range.high) if measured.range else (None, None)
+    found = (("quantity", measured.quantity), ("range/low", low), ("range/high", high))
+    yield from ((path, amount) for path, amount in found if amount is not None)
 
 
 class Kind(NamedTuple):
@@ -102,6 +111,7 @@ def _table(name: str, kind: Kind) -> ResourceMap:
         at("method", concept(), "method"),
         at("device", reference(), "device"),
         references("derivedFrom", "baseline"),
+        references("derivedFrom", "figures"),
         component(TERMS.trend, at("valueCodeableConcept", coded("trend"), "trend")),
         component(TERMS.skin_layer, at("valueCodeableConcept", coded("layer"), "layer")),
         component(TERMS.percent_change_from_baseline, at("valueQuantity", number_in("%", "percent"), "percent_change")),

@@ -50,9 +50,11 @@ class Clone(Observed):
     when: Annotated[When, TIMES] | None = None
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        """A clone is known by a chain (invariant smx-1)."""
+        """A clone is known by a chain (invariant smx-1); there is no less than none of it."""
         if self.heavy_chain is None and self.light_chain is None:
             yield "heavy_chain", "a clone has a heavy chain, a light chain, or both"
+        if self.quantity.quantity is not None and self.quantity.quantity.value < 0:
+            yield "quantity/quantity/value", "0 or more"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +67,12 @@ class FreeLightChain(Observed):
     when: Annotated[When, TIMES] | None = None
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        """A ratio has no unit of mass, a chain has one."""
+        """A ratio has no unit of mass, a chain has one; neither is negative."""
         amount = self.value.quantity
         if amount is not None and (amount.unit in ("1", "{ratio}")) != (self.analyte == "ratio"):
-            yield "value", "a ratio is in 1 or {ratio}; kappa and lambda are in mg/L, mg/dL or g/L"
+            yield "value/quantity/unit", "a ratio in 1 or {ratio}; kappa and lambda in mg/L, mg/dL or g/L"
+        if amount is not None and amount.value < 0:
+            yield "value/quantity/value", "0 or more"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

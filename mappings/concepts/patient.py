@@ -76,6 +76,11 @@ class Patient:
     source: Source | None = None
     ages: tuple[Age, ...] = ()
 
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """A birth date is a day, a month or a year (FHIR date)."""
+        if self.birth_date is not None and "T" in (self.birth_date.at or ""):
+            yield "birth_date/at", "a date without a time of day"
+
 
 def _marks(json: dict[str, Json]) -> set[Json]:
     return {mark.get("url") for mark in members(json, "extension")}

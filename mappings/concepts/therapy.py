@@ -56,7 +56,7 @@ class Therapy(Noted):
     administrations: tuple[Administration, ...] = ()
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        """Lines have their own numbers; the stated count is not below what is listed."""
+        """Lines have their own numbers; the stated count is not below what is listed; infusions fit their cycle."""
         sequences = [dose.sequence for dose in self.doses]
         if len(set(sequences)) != len(sequences):
             yield "doses", "each line has its own sequence number"
@@ -64,7 +64,13 @@ class Therapy(Noted):
             yield "status_reasons", "a procedure has one reason (FHIR Procedure.statusReason)"
         given = {a.cycle for a in self.administrations if a.status == "given" and a.cycle is not None}
         if self.cycles_administered is not None and len(given) > self.cycles_administered:
-            yield "cycles_administered", "more cycles are listed as given"
+            yield "cycles_administered", "no fewer than the cycles that are listed as given"
+        numbers = {record.key: record.number for record in self.cycle_records}
+        for index, part in enumerate(self.administrations):
+            if part.part_of is not None and part.part_of not in numbers:
+                yield f"administrations/{index}/part_of", "the key of a cycle of this course"
+            elif part.part_of is not None and part.cycle not in (None, numbers[part.part_of]):
+                yield f"administrations/{index}/cycle", "the number of the cycle that it is part of"
 
 
 SETTING = Element(

@@ -1,0 +1,70 @@
+"""A sign, a symptom or a microscopic finding: present, absent, or not known. There is no default.
+
+R4 gives an Observation one body site, so a finding at four sites is four Observations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from mappings.choices import value, when, word_value
+from mappings.codec import coded, concept, own, plain, reference
+from mappings.many import references, spread
+from mappings.report import Json
+from mappings.resource import ResourceMap, known, subject
+from mappings.rows import Element, at, component, extension, listed
+from mappings.terms import TERMS
+from mappings.values import Concept, Forms, Key, Line, Observed, Presence, Ref, ValueOrAbsent, When
+
+TIMES = Forms("at", "period", "relative", "encounter", "absent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """What a finding is like: its colour, surface, arrangement, size."""
+
+    code: Concept
+    value: Annotated[ValueOrAbsent, Forms("quantity", "concept", "text", "range", "absent")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding(Observed):
+    """A finding; ``causes`` are the keys of what the source says brought it about."""
+
+    code: Concept
+    presence: Presence
+    category: Literal["exam", "survey", "laboratory"] | None = None
+    sites: tuple[Concept, ...] = ()
+    severity: Line | None = None
+    qualities: tuple[Quality, ...] = ()
+    when: Annotated[When, TIMES] | None = None
+    specimen: Annotated[Key, Ref("Specimen")] | None = None
+    causes: tuple[Annotated[Key, Ref("Finding", "Condition")], ...] = ()
+    figures: tuple[Annotated[Key, Ref("Figure")], ...] = ()
+
+
+QUALITY = Element(Quality, at("code", concept(), "code"), value("value"))
+
+
+def _is_quality(json: dict[str, Json]) -> bool:
+    return not known(json, "code") & TERMS.severity.pairs
+
+
+FINDING = ResourceMap(
+    Finding,
+    "Observation",
+    extension(own("smx-cause"), "valueReference", reference(), "causes"),
+    at("category[0]", coded("observation-category"), "category"),
+    at("code", concept(), "code"),
+    subject(),
+    when("effective", encounter=True),
+    word_value("presence", "presence"),
+    spread("bodySite", concept(), "sites"),
+    at("specimen", reference(), "specimen"),
+    references("derivedFrom", "figures"),
+    component(TERMS.severity, at("valueString", plain(), "severity")),
+    listed("component", QUALITY, "qualities", _is_quality),
+    profile="smx-clinical-finding",
+    title=lambda item: f"Finding: {item.code.label}, {item.presence}",
+)

@@ -1,0 +1,36 @@
+"""The resources of a case before they are written: ids, references, narrative."""
+
+from __future__ import annotations
+
+from mappings.case import Case
+from mappings.generated import labels, resource_id
+from mappings.report import Issue, Json, MappingError
+from mappings.resource import Planned, Writing
+
+
+def identify(case: Case, plans: list[Planned]) -> None:
+    """Give each resource its id and reference; two with one id are an error."""
+    ids: dict[str, Planned] = {}
+    for planned in plans:
+        planned.id = resource_id(case, planned.table.type, planned.key)
+        planned.ref = f"urn:uuid:{planned.id}"
+        if planned.id in ids:
+            raise MappingError(Issue("id-collision", path=f"key {planned.key}", expected="shares with distinct names"))
+        ids[planned.id] = planned
+
+
+def writing(case: Case, plans: list[Planned], subject: str, optional_codes: bool) -> Writing:
+    by_key: dict[str, list[Planned]] = {}
+    for planned in plans:
+        by_key.setdefault(planned.item_key, []).append(planned)
+    return Writing(case, by_key, subject, optional_codes, lambda: labels(case))
+
+
+def with_text(resource: dict[str, Json], text: dict[str, Json]) -> dict[str, Json]:
+    """The resource with its narrative behind the language, where FHIR has it."""
+    out: dict[str, Json] = {}
+    for name, value in resource.items():
+        out[name] = value
+        if name == "language":
+            out["text"] = text
+    return out
