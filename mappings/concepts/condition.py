@@ -53,7 +53,7 @@ class Condition(Noted):
     evidence: tuple[Annotated[Key, Ref(*EVIDENCE)], ...] = ()
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        """FHIR con-3, con-4: a diagnosis has a clinical status; one that abated is not active; none is its own cause."""
+        """FHIR con-3 and con-4, and no diagnosis is its own cause."""
         if self.clinical_status is None and self.verification_status != "refuted":
             yield "clinical_status", "a diagnosis that is not refuted has a clinical status"
         if self.abatement is not None and self.clinical_status not in INACTIVE:
