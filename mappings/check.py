@@ -104,8 +104,8 @@ def _field_problems(place: Place) -> Iterator[Issue]:
                 yield issue("bad-value", place.pointer, text.meaning)
     elif shape.least is not None and type(value) is int and value < shape.least:
         yield issue("bad-value", place.pointer, f"{shape.least} or more")
-    elif shape.type is int and type(value) is int and abs(value) > GREATEST:
-        yield issue("bad-value", place.pointer, f"{GREATEST} or less")
+    elif shape.type is int and type(value) is int and not -GREATEST - 1 <= value <= GREATEST:
+        yield issue("bad-value", place.pointer, f"{-GREATEST - 1} to {GREATEST}")
     if shape.forms:
         names = [shape_.json_name for shape_ in shapes(shape.type).values() if _given(value, shape_)]
         for name in names:

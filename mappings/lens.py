@@ -51,6 +51,16 @@ def same(a: Json, b: Json) -> bool:
     return str(a) == str(b)
 
 
+def fhirpath(pointer: str) -> str:
+    """The steps of a pointer within a resource as FHIRPath: /valueQuantity/code is .value.code."""
+    path = ""
+    for step in pointer.split("/")[1:]:
+        match = _CHOICE.fullmatch(step)
+        name = match[1] if match else step.removeprefix("_")
+        path += f"[{name}]" if name.isdigit() else f".{name}"
+    return path
+
+
 # --- what is accounted for ------------------------------------------------------------------
 
 

@@ -5,45 +5,52 @@ from __future__ import annotations
 from typing import Any
 
 from mappings import lens, wire
+from mappings.account import bare
 from mappings.case import Case
 from mappings.check import plan
 from mappings.composition import composition
+from mappings.entries import REMOVED, put_back, where
 from mappings.generated import SOFTWARE_ID, is_generated, provenance, request
 from mappings.planning import identify, with_text, writing
 from mappings.reading import Read, read
-from mappings.report import Json, Report
+from mappings.report import Issue, Json, MappingError, Report
 from mappings.resource import Node, Planned, Writing
 
 
 def write_onto(
-    case: Case, bundle: Any, *, remove: bool, now: str | None, optional_codes: bool, report: Report
+    case: Case, document: Any, *, remove: bool, now: str | None, optional_codes: bool, report: Report
 ) -> dict[str, Json]:
-    """The received Bundle with the case's facts written over what was read from it."""
-    bundle = wire.as_plain(bundle)
-    was = read(bundle, None)
+    """The received document with the case's facts written over what was read from it."""
+    document = wire.as_plain(document)
+    was = read(document, None, (case.case_system, case.case_id))
     plans = list(plan(case))
     identify(case, plans)
     matched = _match(was, plans)
     to = writing(case, plans, was.subject, optional_codes or was.optional_codes)
-    written = {id(node): _rewrite(was, node, planned, to, report) for node, planned in matched}
+    changes = _changes(was, matched, to, report)
     found = {id(planned) for _, planned in matched}
     added = [planned for planned in plans if id(planned) not in found]
-    _remaining(was, written, {p.key for p in added}, remove, report)
-    new = [
-        with_text(planned.table.write(planned, _fresh(to)), planned.table.text(planned, case.language))
-        for planned in added
-    ]
-    out = _assemble(bundle, was, written, new)
-    if written_anew(was, written) or new:
-        _renew_generated(case, plans, was, out, now)
-        if out.pop("signature", None) is not None:
-            report.add("signature-dropped", path="Bundle.signature", pointer="/signature")
+    if was.received.patient.index < 0 and changes.pop(was.received.patient.pointer, None) is not None:
+        added.insert(0, plans[0])  # facts of a patient whom only references named
+    _remaining(was, matched, changes, {p.key for p in added}, remove, report)
+    new = [with_text(p.table.write(p, _fresh(to)), p.table.text(p, case.language)) for p in added]
+    if not changes and not new:
+        return document  # type: ignore[no-any-return]
+    changes |= _renewed(case, plans, was, now)
+    out = _add(put_back(document, changes), new)
+    if out.pop("signature", None) is not None:
+        report.add("signature-dropped", path="Bundle.signature", pointer="/signature")
     return out
 
 
-def written_anew(was: Read, written: dict[int, Any]) -> bool:
-    """Whether any received resource changed."""
-    return any(written.get(id(node), node.resource) is not node.resource for node in was.all_nodes)
+def _changes(was: Read, matched: list[tuple[Node, Planned]], to: Writing, report: Report) -> dict[str, Json]:
+    """The resources that differ, by their pointer; those that hold others before those."""
+    changes = {}
+    for node, planned in matched:
+        resource = _rewrite(was, node, planned, to, report)
+        if resource is not node.resource:
+            changes[node.pointer] = resource
+    return changes
 
 
 def _fresh(to: Writing) -> Writing:
@@ -73,73 +80,72 @@ def _rewrite(was: Read, node: Node, planned: Planned, to: Writing, report: Repor
     """One resource: what it was, with the difference between its old and its new facts."""
     to.spelled = node.spelled
     new = planned.table.write(planned, to)
-    bare = was.bare(node)
+    plain = bare(node)
 
     def dropped(pointer: str, json: Json) -> None:
-        report.add("rest-dropped", pointer=node.pointer + pointer, path=was.path(node, pointer),
+        report.add("rest-dropped", pointer=node.pointer + pointer, path=where(node, pointer),
                    leaves=lens.leaves(json), disposition="kept")  # fmt: skip
 
-    merged = lens.merge(bare, was.written[id(node)], new, dropped)
-    if merged is bare:
+    merged = lens.merge(plain, was.written[id(node)], new, dropped)
+    if merged is plain:
         return node.resource
-    text = node.resource.get("text")
-    if "text" in bare or text is None:
-        return merged  # type: ignore[no-any-return]
-    made = planned.table.text(planned, merged.get("language", to.case.language))
-    return {name: made if name == "text" else merged.get(name) for name in _order(node.resource, merged)}
+    apart = {name: value for name, value in node.resource.items() if name not in plain}
+    if "text" in apart:
+        apart["text"] = planned.table.text(planned, merged.get("language", to.case.language))
+    names = [n for n in node.resource if n in merged or n in apart] + [n for n in merged if n not in node.resource]
+    return {name: apart[name] if name in apart else merged[name] for name in names}
 
 
-def _order(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
-    """The members of ``new`` and the narrative, in the order of ``old``, new ones behind."""
-    return [n for n in old if n in new or n == "text"] + [n for n in new if n not in old]
-
-
-def _remaining(was: Read, written: dict[int, Any], added: set[str], remove: bool, report: Report) -> None:
+def _remaining(
+    was: Read,
+    matched: list[tuple[Node, Planned]],
+    changes: dict[str, Json],
+    added: set[str],
+    remove: bool,
+    report: Report,
+) -> None:
     """What was read but is no longer in the case: kept, or removed on request or if its type changed."""
+    found = {id(node) for node, _ in matched}
     for node in was.nodes:
-        if id(node) in written or node.table is None:
-            continue
-        gone = remove or node.key in added
-        if gone:
-            written[id(node)] = None
-        report.add("removed" if gone else "not-in-case", pointer=node.pointer, path=was.path(node, ""))
+        if id(node) not in found and node.index >= 0:
+            gone = remove or node.key in added
+            if gone:
+                changes[node.pointer] = REMOVED
+            report.add("removed" if gone else "not-in-case", pointer=node.pointer or "/", path=where(node, ""))
 
 
-def _assemble(bundle: Any, was: Read, written: dict[int, Any], new: list[dict[str, Json]]) -> dict[str, Json]:
-    """The bundle with its rewritten resources in place, removed ones gone, new ones at the end."""
-    by_index = {node.index: written[id(node)] for node in was.all_nodes if id(node) in written}
-    entries = []
-    for index, entry in enumerate(bundle.get("entry", [])):
-        if index not in by_index:
-            entries.append(entry)
-        elif by_index[index] is not None:
-            same = by_index[index] is entry["resource"]
-            entries.append(entry if same else {n: by_index[index] if n == "resource" else v for n, v in entry.items()})
-    for resource in new:
-        entry = {"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}
-        if bundle.get("type") in ("transaction", "batch"):
-            entry["request"] = request(resource, conditional=False)
-        entries.append(entry)
-    return {name: entries if name == "entry" else value for name, value in bundle.items()}
+def _add(document: dict[str, Json], new: list[dict[str, Json]]) -> dict[str, Json]:
+    """The document, a copy, with new resources as entries at the end of its Bundle."""
+    document = dict(document)
+    if not new:
+        return document
+    if document["resourceType"] != "Bundle":
+        raise MappingError(Issue("bad-option", "The document has no room for the case's new resources.", path="onto",
+                                 expected="a Bundle"))  # fmt: skip
+    entries: list[Json] = [{"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource} for resource in new]
+    if document.get("type") in ("transaction", "batch"):
+        entries = [entry | {"request": request(entry["resource"], conditional=False)} for entry in entries]
+    document["entry"] = [*document.get("entry", []), *entries]
+    return document
 
 
-def _renew_generated(case: Case, plans: list[Planned], was: Read, out: dict[str, Json], now: str | None) -> None:
-    """Our own Provenance and Composition, if the bundle has them, speak of what the bundle now holds."""
+def _renewed(case: Case, plans: list[Planned], was: Read, now: str | None) -> dict[str, Json]:
+    """Our own Provenance and Composition, if the document has them, speak of what it now holds."""
     device = was.software_ref() or f"urn:uuid:{SOFTWARE_ID}"
-    extra = [node for node in was.all_nodes if is_generated(node.resource) and node.type in ("Composition", "Device")]
-    for index, entry in enumerate(out["entry"]):
-        node = next((n for n in was.all_nodes if n.index == index), None)
-        if node is None or not is_generated(node.resource) or node.resource is not entry.get("resource"):
-            continue
+    ours = [node for node in was.all_nodes if is_generated(node.resource)]
+    changes = {}
+    for node in ours:
         made = []
         for of, planned, recorded in ((was.case, was.plans, was.case.recorded), (case, plans, case.recorded or now)):
             time = recorded or was.case.recorded
             if node.type == "Provenance":
-                refs = [was.ref(n) for n in extra if n.type == "Composition"] + [p.ref for p in planned]
-                refs += [was.ref(n) for n in extra if n.type == "Device"]
+                refs = [was.ref(n) for n in ours if n.type == "Composition"] + [p.ref for p in planned]
+                refs += [was.ref(n) for n in ours if n.type == "Device"]
                 made.append(provenance(of, refs, device, time))
             elif node.type == "Composition":
                 made.append(composition(of, planned, was.subject, time or ""))
         if made:
             resource = lens.merge(node.resource, made[0], made[1], lambda pointer, json: None)
-            out["entry"][index] = entry | {"resource": resource}
+            if resource is not node.resource:
+                changes[node.pointer] = resource
+    return changes

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from mappings import lens, wire
+from mappings import wire
+from mappings.account import account, as_issue
 from mappings.case import SCHEMA_VERSION, SECTIONS, Case
 from mappings.check import places, plan, problems
 from mappings.codec import Unread, coding
 from mappings.generated import SOFTWARE, is_generated, labels
-from mappings.lens import _CHOICE
 from mappings.received import Received
 from mappings.report import Issue, Json, MappingError, Report
 from mappings.resource import Node, Writing, members
@@ -33,7 +32,7 @@ def from_fhir(bundle: Any, *, patient: str | None = None, strict: bool = False) 
     Raises `MappingError` for what is no R4 Bundle of one patient.
     """
     found = read(wire.as_plain(bundle), patient)
-    report = found.report()
+    report = account(found)
     if strict:
         kept = [issue for issue in report.issues if issue.disposition in ("kept", "refused")]
         if kept:
@@ -43,9 +42,9 @@ def from_fhir(bundle: Any, *, patient: str | None = None, strict: bool = False) 
     return found.case, report
 
 
-def read(document: Any, patient: str | None) -> Read:
+def read(document: Any, patient: str | None, identity: tuple[str, str] | None = None) -> Read:
     """Read a bundle; the fix point of "a resource that refers to one that cannot be read is read without it"."""
-    received = Received(document, patient)
+    received = Received(document, patient, identity)
     while True:
         _read_nodes(received)
         found = Read(received)
@@ -57,9 +56,9 @@ def _read_nodes(received: Received) -> None:
     """Read every node that has a table; one that fails loses it, and those that referred to it are read again."""
     while True:
         failed = False
-        for node in received.nodes:
+        for node in received.everyone:
             node.owner, node.slot = None, ""
-        for node in received.nodes:
+        for node in received.everyone:
             if node.table is not None:
                 try:
                     node.table.read(node, received)
@@ -72,7 +71,7 @@ def _read_nodes(received: Received) -> None:
                 )
                 node.table, failed = None, True
         if received.patient.table is None:
-            raise MappingError(_as_issue(received.patient, received.patient.refused or Unread("bug", ""), "refused"))
+            raise MappingError(as_issue(received.patient, received.patient.refused or Unread("bug", ""), "refused"))
         if not failed:
             return
 
@@ -81,7 +80,7 @@ class Read:
     """What was read: the case, its nodes, what the writer makes of each, and where the rest lies."""
 
     def __init__(self, received: Received) -> None:
-        self.received = received
+        self.received, self.document = received, received.document
         self.all_nodes = received.nodes
         self.nodes = [node for node in received.order() if node.table is not None]
         self._children: dict[tuple[int, str], list[Node]] = {}
@@ -191,14 +190,6 @@ class Read:
             to.spelled = node.spelled
             self.written[id(node)] = planned.table.write(planned, to)
 
-    @staticmethod
-    def bare(node: Node) -> dict[str, Json]:
-        """The resource without a generated narrative, which is made anew and never read."""
-        text = node.resource.get("text")
-        if isinstance(text, dict) and text.get("status") == "generated":
-            return {name: value for name, value in node.resource.items() if name != "text"}
-        return node.resource
-
     def software_ref(self) -> str | None:
         """How the bundle refers to this adapter's own Device."""
         for node in self.all_nodes:
@@ -206,95 +197,6 @@ class Read:
             if SOFTWARE in profiles:
                 return self.ref(node)
         return None
-
-    # the account
-
-    def path(self, node: Node, pointer: str) -> str:
-        """A pointer into a resource as a FHIRPath from the Bundle."""
-        return f"Bundle.entry[{node.index}].resource{fhirpath(pointer)}"
-
-    def report(self) -> Report:
-        """Every leaf of the bundle: mapped, or in the rest with its reason."""
-        report = Report("fhir-to-case", total=lens.leaves(self.received.document))
-        inside = narratives = made = 0
-        for node in self.all_nodes:
-            size = lens.leaves(node.resource)
-            inside += size
-            if node.table is not None:
-                bare = self.bare(node)
-                text = size - lens.leaves(bare) if bare is not node.resource else 0
-                narratives += text
-                report.mapped += size - text - self._rest(node, bare, report)
-            elif is_generated(node.resource):
-                made += size
-            else:
-                self._unmapped(node, size, report)
-        for code, count in (("envelope", report.total - inside), ("narrative-generated", narratives),
-                            ("generated-resource", made)):  # fmt: skip
-            if count:
-                report.add(code, path="Bundle", leaves=count, disposition="generated")
-        return report
-
-    def _rest(self, node: Node, bare: dict[str, Json], report: Report) -> int:
-        """Report what of a mapped resource is not in the case; gives its leaves."""
-        reasons = {"".join(f"/{wire.escape(str(s))}" for s in error.steps): error for error in node.problems}
-        count = 0
-        for pointer, json in lens.rest(bare, self.written[id(node)]):
-            size = lens.leaves(json)
-            count += size
-            error = next((e for p, e in reasons.items() if p == pointer or p.startswith(pointer + "/")
-                          or pointer.startswith(p + "/")), None)  # fmt: skip
-            code = error.code if error else _code_of(pointer)
-            report.issues.append(
-                Issue(code if code in _SOFT else "unreadable-element", error.message if error else "",
-                      self.path(node, pointer), node.pointer + pointer, error.expected if error else "",
-                      disposition="kept", leaves=size, severity=None if code in _SOFT else "warning")
-            )  # fmt: skip
-        return count
-
-    def _unmapped(self, node: Node, size: int, report: Report) -> None:
-        if node.refused is not None:
-            report.issues.append(replace(_as_issue(node, node.refused, "refused"), leaves=size))
-        else:
-            message = f"{_type_shown(node.type)} is not mapped."
-            where = self.path(node, "")
-            report.add(
-                "unknown-resource", message=message, path=where, pointer=node.pointer, disposition="kept", leaves=size
-            )
-
-
-_SOFT = ("unknown-element", "unknown-extension", "unmapped-code", "unresolved-reference", "ambiguous-reference",
-         "wrong-unit", "unreadable-element")  # fmt: skip
-_HARD = ("modifier", "entered-in-error", "other-subject", "unattached", "duplicate-key")
-
-
-def _code_of(pointer: str) -> str:
-    if "/extension/" in pointer:
-        return "unknown-extension"
-    return "unresolved-reference" if pointer.endswith("/reference") else "unknown-element"
-
-
-def _as_issue(node: Node, error: Unread, disposition: Any) -> Issue:
-    """Why a resource could not be read, as an issue of level error."""
-    pointer = "".join(f"/{wire.escape(str(step))}" for step in error.steps)
-    code = error.code if error.code in _HARD else "unreadable-resource"
-    path = f"Bundle.entry[{node.index}].resource{fhirpath(pointer)}"
-    message = f"{_type_shown(node.type)}: {error.message}"
-    return Issue(code, message, path, node.pointer + pointer, error.expected, disposition=disposition)
-
-
-def _type_shown(type_: str) -> str:
-    return type_ if type_.isascii() and type_.isalpha() and len(type_) < 41 else "A resource"
-
-
-def fhirpath(pointer: str) -> str:
-    """The steps of a pointer within a resource as FHIRPath: /valueQuantity/code is .value.code."""
-    path = ""
-    for step in pointer.split("/")[1:]:
-        match = _CHOICE.fullmatch(step)
-        name = match[1] if match else step.removeprefix("_")
-        path += f"[{name}]" if name.isdigit() else f".{name}"
-    return path
 
 
 def _codings(json: Json) -> set[tuple[Any, Any]]:

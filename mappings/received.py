@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import uuid
 from typing import Any
+from urllib.parse import unquote
 
+from mappings import lens
 from mappings.case import TABLES
 from mappings.codec import Unread
 from mappings.concepts.patient import PATIENT
+from mappings.entries import nodes_of
 from mappings.generated import NAMESPACE, PROVENANCE, is_generated
 from mappings.report import Issue, Json, MappingError
 from mappings.resource import CASE_ITEM, Node, ResourceMap, known, members, slug
@@ -23,124 +26,90 @@ for _table in TABLES:
         _BY_CODE.setdefault((_table.type, _path), {}).update(dict.fromkeys(_pairs, _table))
 
 _RESTFUL = re.compile(r"(https?://.+/)([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})")
-#: Members that only other versions of FHIR have, by resource type: what gives a sender's version away.
-_OTHER_VERSIONS = {
-    "MedicationAdministration": {
-        "patient": "DSTU2", "wasNotGiven": "DSTU2", "effectiveTimeDateTime": "DSTU2", "effectiveTimePeriod": "DSTU2",
-        "notGiven": "STU3", "prescription": "STU3", "medication": "R5", "occurenceDateTime": "R5",
-        "occurencePeriod": "R5",
-    },
-    "Condition": {"dateRecorded": "DSTU2", "patient": "DSTU2", "assertedDate": "STU3", "assertedDateTime": "STU3"},
-    "MedicationStatement": {"patient": "DSTU2", "wasNotTaken": "DSTU2", "taken": "STU3", "adherence": "R5",
-                            "medication": "R5"},
-    "Procedure": {"notDone": "STU3", "notPerformed": "DSTU2", "occurrenceDateTime": "R5", "occurrencePeriod": "R5"},
-    "Observation": {"comments": "DSTU2", "comment": "STU3", "related": "STU3", "triggeredBy": "R5"},
-    "Encounter": {"indication": "STU3", "subjectStatus": "R5", "actualPeriod": "R5"},
-    "Medication": {"package": "STU3", "isBrand": "STU3", "product": "DSTU2"},
-}  # fmt: skip
-_OTHER_TYPES = {"MedicationOrder": "DSTU2", "ProcedureRequest": "STU3", "ReferralRequest": "STU3",
-                "MedicationUsage": "R5", "BodySite": "STU3"}  # fmt: skip
-
-
-def check_bundle(document: Json) -> list[tuple[str, Json]]:
-    """(pointer, entry) of a Bundle's entries; raises `MappingError` for what is no R4 Bundle."""
-    if not isinstance(document, dict) or not isinstance(document.get("resourceType"), str):
-        raise MappingError(Issue("not-fhir", "There is no resourceType.", expected="a FHIR R4 Bundle"))
-    if document["resourceType"] != "Bundle":
-        raise MappingError(
-            Issue(
-                "not-fhir",
-                f"A {_shown(document['resourceType'])} is no Bundle.",
-                path="resourceType",
-                pointer="/resourceType",
-                expected="a FHIR R4 Bundle",
-            )
-        )
-    entries = document.get("entry", [])
-    if not isinstance(entries, list):
-        raise MappingError(Issue("wrong-type", path="Bundle.entry", pointer="/entry", expected="an array"))
-    issues = []
-    for index, entry in enumerate(entries):
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        pointer = f"/entry/{index}/resource"
-        if resource is not None and not (isinstance(resource, dict) and isinstance(resource.get("resourceType"), str)):
-            issues.append(
-                Issue("not-fhir", "The entry's resource has no resourceType.", f"Bundle.entry[{index}]", pointer)
-            )
-        elif resource is not None:
-            issues += _version_issues(resource, index, pointer)
-    if issues:
-        raise MappingError(issues)
-    return [(f"/entry/{i}/resource", entry) for i, entry in enumerate(entries) if isinstance(entry, dict)]
-
-
-def _shown(type_: str) -> str:
-    return type_ if re.fullmatch(r"[A-Z][A-Za-z]{1,40}", type_) else "resource"
-
-
-def _version_issues(resource: dict[str, Json], index: int, pointer: str) -> list[Issue]:
-    type_ = resource["resourceType"]
-    tells = {name: version for name, version in _OTHER_VERSIONS.get(type_, {}).items() if name in resource}
-    found = [(f"{type_}.{name}", f"{pointer}/{name}", version) for name, version in tells.items()]
-    if type_ in _OTHER_TYPES:
-        found = [(type_, pointer, _OTHER_TYPES[type_])]
-    return [
-        Issue("other-version", f"This is {version}: {what}.", f"Bundle.entry[{index}].resource", where, "FHIR R4 4.0.1")
-        for what, where, version in found
-    ]
+#: Elements that name the subject of a resource.
+_SUBJECTS = ("subject", "patient")
 
 
 class Received:
     """The entries of a bundle as nodes, indexed; the patient found; each node given its table."""
 
-    def __init__(self, document: dict[str, Json], patient: str | None) -> None:
+    def __init__(self, document: Json, patient: str | None, identity: tuple[str, str] | None = None) -> None:
         self.document = document
-        self.nodes = [
-            self._node(index, pointer, entry)
-            for index, (pointer, entry) in enumerate(check_bundle(document))
-            if isinstance(entry.get("resource"), dict)
-        ]
+        self.nodes = nodes_of(document)
         self._index()
-        self.patient = self._one_patient(patient)
+        self.patient = self._one_patient(patient, identity)
         self.identity = _identity(self.patient)
-        for node in self.nodes:
-            if not is_generated(node.resource):
+        #: every node, and the patient where only references name one
+        self.everyone = self.nodes if self.patient.index >= 0 else [self.patient, *self.nodes]
+        for node in self.everyone:
+            if node.refused is None and not is_generated(node.resource):
                 node.table = self._table(node)
         self._name()
-
-    @staticmethod
-    def _node(index: int, pointer: str, entry: dict[str, Json]) -> Node:
-        resource = entry["resource"]
-        url = entry.get("fullUrl")
-        return Node(index, pointer, resource, resource["resourceType"], url if isinstance(url, str) else None, "", "")
 
     def _index(self) -> None:
         self._by_url: dict[str, list[Node]] = {}
         self._by_local: dict[str, list[Node]] = {}
+        self._by_identifier: dict[tuple[str, str], list[Node]] = {}
+        self._contained: dict[tuple[int, str], Node] = {}
         for node in self.nodes:
+            id_ = node.resource.get("id")
+            if node.refused is not None:
+                continue
+            if node.container is not None:
+                self._contained[(id(node.container), f"#{id_}")] = node
+                continue
             if node.full_url is not None:
-                self._by_url.setdefault(node.full_url, []).append(node)
-            if isinstance(node.resource.get("id"), str):
-                self._by_local.setdefault(f"{node.type}/{node.resource['id']}", []).append(node)
+                twins = self._by_url.setdefault(node.full_url, [])
+                if twins and lens.same(twins[0].resource, node.resource):
+                    node.refused = Unread("duplicate-entry", "The same resource stands in the document before.")
+                    continue
+                twins.append(node)
+            if isinstance(id_, str):
+                self._by_local.setdefault(f"{node.type}/{id_}", []).append(node)
+            for one in members(node.resource, "identifier"):
+                pair = (one.get("system"), one.get("value"))
+                if isinstance(pair[0], str) and isinstance(pair[1], str):
+                    self._by_identifier.setdefault(pair, []).append(node)  # type: ignore[arg-type]
 
-    def _one_patient(self, wanted: str | None) -> Node:
-        patients = [node for node in self.nodes if node.type == "Patient"]
+    def _one_patient(self, wanted: str | None, identity: tuple[str, str] | None) -> Node:
+        """The Patient; without one, the subject that all resources name and of whom nothing else is known."""
+        patients = [n for n in self.nodes if n.type == "Patient" and n.refused is None and n.container is None]
+        patients = patients or self._named_patient()
         if wanted is not None:
-            patients = [
-                n for n in patients if wanted in (n.full_url, n.resource.get("id"), f"Patient/{n.resource.get('id')}")
-            ]
+            names = ((n.full_url, n.resource.get("id"), f"Patient/{n.resource.get('id')}") for n in patients)
+            patients = [n for n, name in zip(patients, names, strict=True) if wanted in name]
+        if len(patients) > 1 and identity is not None:
+            patients = [n for n in patients if _identity(n) == identity] or patients
         if len(patients) == 1:
             return patients[0]
-        where = ", ".join(f"entry {node.index}" for node in patients[:20])
         if patients:
-            raise MappingError(
-                Issue("several-patients", f"Patients at {where}.", "Bundle.entry", "/entry", "one Patient")
-            )
+            found = f"Patients at {', '.join(f'entry {node.index}' for node in patients[:20])}."
+            raise MappingError(Issue("several-patients", found, "Bundle.entry", "/entry", "one Patient"))
         raise MappingError(Issue("no-patient", path="Bundle.entry", pointer="/entry", expected="one Patient"))
+
+    def _named_patient(self) -> list[Node]:
+        """A Patient that is not in the document, if every subject that is told is the same one."""
+        refs = set()
+        for node in self.nodes:
+            for name in _SUBJECTS:
+                json = node.resource.get(name)
+                ref = json.get("reference") if isinstance(json, dict) else None
+                if isinstance(ref, str) and (node.type, name) != ("Provenance", "patient"):
+                    refs.add(_base(ref))
+        ref = refs.pop() if len(refs) == 1 else ""
+        match = re.fullmatch(r"(.*/)?Patient/([A-Za-z0-9.-]{1,64})", ref)
+        if match is None:
+            return []
+        node = Node(-1, "(subject)", "Patient", {"resourceType": "Patient", "id": match[2]}, "Patient", ref)
+        self._by_url[ref] = [node]
+        return [node]
 
     def _table(self, node: Node) -> ResourceMap | None:
         if node.type == "Patient":
-            return PATIENT if node is self.patient else None
+            if node is self.patient:
+                return PATIENT
+            node.refused = Unread("other-subject", "Another Patient.")
+            return None
         meta = node.resource.get("meta")
         profiles = meta.get("profile") if isinstance(meta, dict) else None
         for profile in profiles if isinstance(profiles, list) else ():
@@ -156,10 +125,10 @@ class Received:
     def _name(self) -> None:
         """Give each node its key: its own from the case's identifier, else one made from its id."""
         counts: dict[str, int] = {}
-        for node in self.nodes:
+        for node in self.everyone:
             node.key = _own_key(node, self.identity) or _made_key(node)
             counts[node.key] = counts.get(node.key, 0) + 1
-        for node in self.nodes:
+        for node in self.everyone:
             if counts[node.key] > 1:
                 node.key = f"{node.key[:55]}-{_hash(node)}"
             if node is self.patient:
@@ -168,19 +137,35 @@ class Received:
             node.item_key = node.key.partition(".")[0] if shared else node.key
 
     def resolve(self, json: Json, node: Node) -> Node | None:
-        """The entry that a Reference means; None if it leads out of the bundle."""
+        """The resource that a Reference means; None if it leads out of the document."""
         ref = json.get("reference") if isinstance(json, dict) else None
         if not isinstance(ref, str):
+            return self._by_its_identifier(json)
+        owner = node.container or node
+        if ref.startswith("#"):
+            return self._contained.get((id(owner), ref)) or (owner if ref == "#" else None)
+        if "?" in ref:
+            return self._conditional(ref)
+        found = self._by_url.get(_base(ref))
+        if found is None and not ref.startswith(("urn:", "http:", "https:")):
+            root = _RESTFUL.fullmatch(owner.full_url or "")
+            found = self._by_url.get(root[1] + _base(ref)) if root else None
+            found = found or self._by_local.get(_base(ref))
+        return _only(found, ref)
+
+    def _by_its_identifier(self, json: Json) -> Node | None:
+        """A reference that has only an identifier."""
+        found = json.get("identifier") if isinstance(json, dict) else None
+        if not isinstance(found, dict):
             return None
-        base = ref.partition("/_history/")[0]
-        found = self._by_url.get(base)
-        if found is None and not base.startswith(("#", "urn:", "http:", "https:")):
-            root = _RESTFUL.fullmatch(node.full_url or "")
-            found = self._by_url.get(root[1] + base) if root else None
-            found = found or self._by_local.get(base)
-        if found is not None and len(found) > 1:
-            raise Unread("ambiguous-reference", "The reference fits several entries.", "one entry")
-        return found[0] if found else None
+        pair = (found.get("system"), found.get("value"))
+        return _only(self._by_identifier.get(pair), "") if all(isinstance(p, str) for p in pair) else None  # type: ignore[arg-type]
+
+    def _conditional(self, ref: str) -> Node | None:
+        """A conditional reference, such as ``Patient?identifier=system|value``."""
+        match = re.fullmatch(r"([A-Za-z]+)\?identifier=([^|&]*)\|([^&]*)", unquote(ref))
+        found = self._by_identifier.get((match[2], match[3]), []) if match else []
+        return _only([node for node in found if match and node.type == match[1]], "")
 
     def order(self) -> list[Node]:
         """The nodes in the order of the case: that of our Provenance where there is one, else of the entries."""
@@ -192,7 +177,23 @@ class Received:
                     target = self.resolve(json, node)
                     if target is not None:
                         places.setdefault(id(target), place)
-        return sorted(self.nodes, key=lambda node: places.get(id(node), len(self.nodes) + node.index))
+        return sorted(self.everyone, key=lambda node: places.get(id(node), len(self.nodes) + node.index))
+
+
+def _base(ref: str) -> str:
+    return ref.partition("/_history/")[0]
+
+
+def _only(found: list[Node] | None, ref: str) -> Node | None:
+    """The one node; several are never guessed between, and a version that is not there is not found."""
+    if not found:
+        return None
+    if len(found) > 1:
+        raise Unread("ambiguous-reference", "The reference fits several entries.", "one entry")
+    version = ref.partition("/_history/")[2]
+    meta = found[0].resource.get("meta")
+    held = meta.get("versionId") if isinstance(meta, dict) else None
+    return None if version and held is not None and held != version else found[0]
 
 
 def _identity(patient: Node) -> tuple[str, str]:
@@ -240,5 +241,5 @@ def _made_key(node: Node) -> str:
 
 
 def _hash(node: Node) -> str:
-    what = node.full_url or f"{node.type}/{node.resource.get('id', node.index)}"
+    what = node.full_url or f"{node.path if node.container else ''}{node.type}/{node.resource.get('id', node.pointer)}"
     return uuid.uuid5(NAMESPACE, what).hex[:8]

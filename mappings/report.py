@@ -115,6 +115,19 @@ CATALOGUE: dict[str, Kind] = {
         "A modifier that is not understood changes the meaning.",
         "Read the resource by hand; it is left as it is.",
     ),
+    "duplicate-entry": Kind(
+        "duplicate",
+        "information",
+        "The same resource stands in the document before.",
+        "Nothing to do: it is read once.",
+    ),
+    "older-version": Kind(
+        "informational",
+        "information",
+        "A newer version of the resource is in the history.",
+        "Nothing to do: the newest version is read.",
+    ),
+    "deleted": Kind("deleted", "information", "The resource was deleted later.", "Nothing to do: it is not read."),
     "entered-in-error": Kind(
         "business-rule",
         "error",

@@ -111,11 +111,14 @@ class Node:
 
     index: int
     pointer: str
+    path: str
     resource: dict[str, Json]
     type: str
     full_url: str | None
-    key: str
-    item_key: str
+    key: str = ""
+    item_key: str = ""
+    container: Node | None = None
+    holds: bool = False
     table: ResourceMap | None = None
     into: dict[str, Any] = field(default_factory=dict)
     owner: Node | None = None
