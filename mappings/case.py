@@ -15,7 +15,7 @@ from mappings.concepts.disease_status import DISEASE_STATUS, DiseaseStatus
 from mappings.concepts.document import DOCUMENT, STATEMENT, Document, Statement
 from mappings.concepts.encounter import ENCOUNTER, Encounter
 from mappings.concepts.figure import FIGURE, Figure
-from mappings.concepts.finding import FINDING, Finding
+from mappings.concepts.finding import FINDING, FINDING_AS_CONDITION, Finding
 from mappings.concepts.literature import LITERATURE, Literature
 from mappings.concepts.measurement import MEASUREMENT, Measurement
 from mappings.concepts.monoclonal_protein import MONOCLONAL_PROTEIN, MonoclonalProtein
@@ -107,5 +107,7 @@ def _all_tables() -> Iterator[ResourceMap]:
             waiting += [row.table for row in table.each]
 
 
+#: Tables that only read and rewrite what others keep in another type of resource, with their section.
+ALTERNATES: dict[ResourceMap, str] = {FINDING_AS_CONDITION: "findings"}
 #: Every table, parts included, in the order of the sections.
 TABLES: tuple[ResourceMap, ...] = tuple(dict.fromkeys(_all_tables()))

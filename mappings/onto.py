@@ -14,7 +14,7 @@ from mappings.generated import SOFTWARE_ID, is_generated, provenance, request
 from mappings.planning import identify, with_text, writing
 from mappings.reading import Read, read
 from mappings.report import Issue, Json, MappingError, Report
-from mappings.resource import Node, Planned, Writing
+from mappings.resource import Node, Planned, Writing, adopt
 
 
 def write_onto(
@@ -30,8 +30,9 @@ def write_onto(
     changes = _changes(was, matched, to, report)
     found = {id(planned) for _, planned in matched}
     added = [planned for planned in plans if id(planned) not in found]
-    if was.received.patient.index < 0 and changes.pop(was.received.patient.pointer, None) is not None:
-        added.insert(0, plans[0])  # facts of a patient whom only references named
+    for node, planned in matched:  # what the document only implied becomes a resource when facts are added to it
+        if node.index < 0 and changes.pop(node.pointer, None) is not None:
+            added.append(planned)
     _remaining(was, matched, changes, {p.key for p in added}, remove, report)
     new = [with_text(p.table.write(p, _fresh(to)), p.table.text(p, case.language)) for p in added]
     if not changes and not new:
@@ -68,10 +69,7 @@ def _match(was: Read, plans: list[Planned]) -> list[tuple[Node, Planned]]:
             node = by_key.get(planned.item_key)
             if node is not None and planned.share not in node.into.get(planned.table.spread.field, ()):  # type: ignore[union-attr]
                 node = None
-        if node is not None and node.table is planned.table:
-            id_ = node.resource.get("id")
-            planned.id = id_ if isinstance(id_, str) else planned.id
-            planned.key, planned.ref = node.key, was.ref(node)
+        if node is not None and adopt(planned, node, was.ref(node)):
             found.append((node, planned))
     return found
 

@@ -6,20 +6,19 @@ from typing import Any
 
 from mappings import wire
 from mappings.account import account, as_issue
-from mappings.case import SCHEMA_VERSION, SECTIONS, Case
+from mappings.case import ALTERNATES, SCHEMA_VERSION, SECTIONS, Case
 from mappings.check import places, plan, problems
 from mappings.codec import Unread, coding
 from mappings.generated import SOFTWARE, is_generated, labels
 from mappings.received import Received
 from mappings.report import Issue, Json, MappingError, Report
-from mappings.resource import Node, Writing, members
+from mappings.resource import Node, Writing, adopt, members
 from mappings.shape import shapes
 from mappings.terms import CODES, SYSTEMS, WORDS
 from mappings.values import INSTANT, LANGUAGE
 
-_TOP = frozenset(table for _, any_map in SECTIONS for table in any_map.tables)
 _LICENSED = frozenset((SYSTEMS[code.system].uri, code.code) for code in CODES if code.kind == "licensed")
-_SECTION = {table: name for name, any_map in SECTIONS for table in any_map.tables}
+_SECTION = {table: name for name, any_map in SECTIONS for table in any_map.tables} | ALTERNATES
 
 
 def from_fhir(bundle: Any, *, patient: str | None = None, strict: bool = False) -> tuple[Case, Report]:
@@ -65,7 +64,7 @@ def _read_nodes(received: Received) -> None:
                 except Unread as error:
                     node.table, node.refused, failed = None, error, True
         for node in received.nodes:
-            if node.table is not None and node.table not in _TOP and node.owner is None:
+            if node.table is not None and node.table not in _SECTION and node.owner is None:
                 node.refused = Unread(
                     "unattached", "Nothing in the Bundle holds this part.", "the resource it belongs to"
                 )
@@ -177,9 +176,7 @@ class Read:
         matched = []
         for planned in plans:
             node = by_key.get(planned.key) or by_key[planned.item_key]
-            id_ = node.resource.get("id")
-            planned.key, planned.ref = node.key, self.ref(node)
-            planned.id = id_ if isinstance(id_, str) else planned.id
+            adopt(planned, node, self.ref(node))
             writing.setdefault(planned.item_key, []).append(planned)
             matched.append((node, planned))
         self.subject = self.ref(self.received.patient)

@@ -8,22 +8,26 @@ from typing import Any
 from urllib.parse import unquote
 
 from mappings import lens
-from mappings.case import TABLES
-from mappings.codec import Unread
+from mappings.case import ALTERNATES, TABLES
+from mappings.codec import Unread, pairs
 from mappings.concepts.patient import PATIENT
 from mappings.entries import nodes_of
 from mappings.generated import NAMESPACE, PROVENANCE, is_generated
 from mappings.report import Issue, Json, MappingError
-from mappings.resource import CASE_ITEM, Node, ResourceMap, known, members, slug
+from mappings.resource import CASE_ITEM, Node, ResourceMap, members, slug
 from mappings.terms import BASE
 from mappings.values import SLUG, URI
 
 _BY_PROFILE: dict[str, ResourceMap] = {table.profile: table for table in TABLES}
-_BY_CODE: dict[tuple[str, str], dict[tuple[Any, Any], ResourceMap]] = {}
-for _table in TABLES:
+#: resource type -> element -> code -> the table it belongs to, and how nearly
+_BY_CODE: dict[str, dict[str, dict[tuple[str, str], tuple[ResourceMap, str]]]] = {}
+for _table in (*TABLES, *ALTERNATES):
     if _table.known_by is not None:
-        _path, _pairs = _table.known_by
-        _BY_CODE.setdefault((_table.type, _path), {}).update(dict.fromkeys(_pairs, _table))
+        _path, _terms = _table.known_by
+        _known = _BY_CODE.setdefault(_table.type, {}).setdefault(_path, {})
+        for _term in _terms:
+            for _pair, _how in [*((p, "") for p in _term.pairs), *_term.loose.items()]:
+                _known.setdefault(_pair, (_table, _how))
 
 _RESTFUL = re.compile(r"(https?://.+/)([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})")
 #: Elements that name the subject of a resource.
@@ -116,11 +120,27 @@ class Received:
             table = _BY_PROFILE.get(profile) if isinstance(profile, str) else None
             if table is not None and table.type == node.type:
                 return table
-        for (type_, path), tables in _BY_CODE.items():
-            if type_ == node.type:
-                for pair in sorted(known(node.resource, path) & tables.keys(), key=str):
-                    return tables[pair]
+        for path, tables in _BY_CODE.get(node.type, {}).items():
+            for pair in self._codes(node, path):
+                if pair in tables:
+                    table, how = tables[pair]
+                    if how:
+                        node.notes.append(("inexact-code", f"The code {pair[1]} is {how} than what it is read as."))
+                    return table
         return None
+
+    def _codes(self, node: Node, path: str) -> list[tuple[Any, Any]]:
+        """The codes at an element, in order; those of the Medication where a reference stands for it."""
+        json = node.resource.get(path)
+        reference = node.resource.get("medicationReference")
+        if path == "medicationCodeableConcept" and json is None and isinstance(reference, dict):
+            try:
+                target = self.resolve(reference, node)
+            except Unread:
+                return []
+            json = target.resource.get("code") if target is not None else None
+        concepts = json if isinstance(json, list) else [json]
+        return [pair for one in concepts if isinstance(one, dict) for pair in pairs(one.get("coding"))]
 
     def _name(self) -> None:
         """Give each node its key: its own from the case's identifier, else one made from its id."""

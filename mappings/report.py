@@ -91,6 +91,33 @@ CATALOGUE: dict[str, Kind] = {
         "A resource is not mapped.",
         "Nothing to do: writing onto the Bundle leaves it as it is.",
     ),
+    "inexact-code": Kind(
+        "code-invalid",
+        "warning",
+        "A code means nearly what it is read as.",
+        "Check the reading, or send an exact code.",
+    ),
+    "unit-alias": Kind(
+        "informational", "information", "A unit in another spelling was read as its UCUM code.", "Send the UCUM code."
+    ),
+    "duration-as-rate": Kind(
+        "value",
+        "warning",
+        "A rate holds a time; it is read as how long the dose took.",
+        "Send a Ratio of dose and time.",
+    ),
+    "course-derived": Kind(
+        "informational",
+        "warning",
+        "Administrations without a course were put into one.",
+        "Send the MedicationStatement of the course, and refer to it.",
+    ),
+    "cycle-grouped": Kind(
+        "informational",
+        "information",
+        "Infusions were grouped into cycles by their dates.",
+        "Send the number of the cycle (extension smx-cycle).",
+    ),
     "unreadable-resource": Kind(
         "value",
         "error",

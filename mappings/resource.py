@@ -18,6 +18,7 @@ from mappings.narrative import narrative
 from mappings.report import Json
 from mappings.rows import Element, Row, at, bind_all, build, derived, extension, inside, inside_extension, read_rows
 from mappings.shape import shapes
+from mappings.terms import Term
 from mappings.values import Item, Noted, Observed, Source
 
 SOURCE = own("smx-source-assertion")
@@ -126,6 +127,7 @@ class Node:
     spelled: dict[str, str] = field(default_factory=dict)
     problems: list[Unread] = field(default_factory=list)
     refused: Unread | None = None
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Reading:
@@ -259,8 +261,9 @@ class ResourceMap:
     """A table: the dataclass, the resource type, the rows, in the order what, who and when, values.
 
     ``profile`` names the StructureDefinition that its resources claim; ``known_by`` is the
-    element, with its codes, by which a resource of another system is recognised; ``title``
-    heads the narrative. ``key`` is the key of an item that has none of its own; ``only`` the
+    element, with the terms, by which a resource of another system is recognised; ``title``
+    heads the narrative. An ``alternate`` reads and rewrites what others keep in another type of
+    resource; a case is never written by it. ``key`` is the key of an item that has none of its own; ``only`` the
     field and word that this table stands for in a `choose`.
     """
 
@@ -271,12 +274,14 @@ class ResourceMap:
         *rows: Row,
         profile: str,
         title: Callable[[Any], str],
-        known_by: tuple[str, frozenset[tuple[str, str]]] | None = None,
+        known_by: tuple[str, tuple[Term, ...]] | None = None,
         key: str | None = None,
         only: tuple[str, Any] | None = None,
+        alternate: bool = False,
     ) -> None:
         self.cls, self.type, self.rows, self.title = cls, type_, (*_common(cls), *rows), title
         self.name, self.profile, self.known_by, self.key, self.only = profile, own(profile), known_by, key, only
+        self.alternate = alternate
         self.tables: tuple[ResourceMap, ...] = (self,)
         self.each = tuple(row for row in self.rows if isinstance(row, Each))
         self.spread = next((row for row in self.rows if isinstance(row, Spread)), None)
@@ -335,6 +340,17 @@ class ResourceMap:
         if self.only:
             into[self.only[0]] = self.only[1]
         return build(self.cls, (), into)
+
+
+def adopt(planned: Planned, node: Node, ref: str) -> bool:
+    """Let a planned resource be the received one, in its id, key and reference; says whether it can be."""
+    table = node.table
+    if table is not planned.table and not (table is not None and table.alternate and table.cls is planned.table.cls):
+        return False
+    id_ = node.resource.get("id")
+    planned.table, planned.key, planned.ref = table, node.key, ref
+    planned.id = id_ if isinstance(id_, str) else planned.id
+    return True
 
 
 def case_item(case: Identity, key: str) -> dict[str, Json]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from mappings.choices import when
 from mappings.codec import RatioCodec, Unread, concept, own, plain, quantity, reference, word
 from mappings.concepts.dose import DOSE_UNITS, PER_SIZE, not_a_rate
+from mappings.concepts.product import DRUGS
 from mappings.many import owner, references
 from mappings.report import Json
 from mappings.resource import ResourceMap, subject
@@ -179,6 +180,7 @@ ADMINISTRATION = ResourceMap(
         Rate(),
     ),
     profile="smx-cycle-administration",
+    known_by=("medicationCodeableConcept", DRUGS),
     title=lambda item: (
         f"Administration{f', cycle {item.cycle}' if item.cycle else ''}"
         f"{f', day {item.day}' if item.day else ''}: {item.status}"

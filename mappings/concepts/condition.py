@@ -12,7 +12,7 @@ from mappings.report import Json
 from mappings.resource import ResourceMap, choose, subject
 from mappings.rows import Element, at, extension
 from mappings.shape import Shape
-from mappings.terms import TERMS
+from mappings.terms import TERMS, Term
 from mappings.values import Concept, Forms, Key, Noted, Ref, When
 
 RELATED = "http://hl7.org/fhir/StructureDefinition/condition-related"
@@ -88,7 +88,7 @@ class Detail:
         raise Unread("unresolved-reference", "No detail leads to an item of the case.").at("detail")
 
 
-def _table(role: str, profile: str, known: frozenset[tuple[str, str]] = frozenset()) -> ResourceMap:
+def _table(role: str, profile: str, known: tuple[Term, ...] = ()) -> ResourceMap:
     """The table of one role: the roles differ in profile and in the codes they are known by."""
     return ResourceMap(
         Condition,
@@ -117,8 +117,8 @@ def _table(role: str, profile: str, known: frozenset[tuple[str, str]] = frozense
 EXTENT = Element(Extent, at("summary", concept(), "summary"), at("type", concept(), "type"))
 CONDITION = choose(
     "role",
-    _table("mucinosis", "smx-condition", TERMS.scleromyxedema.pairs),
-    _table("gammopathy", "smx-gammopathy", TERMS.monoclonal_gammopathy.pairs | TERMS.mgus.pairs),
+    _table("mucinosis", "smx-condition", (TERMS.scleromyxedema,)),
+    _table("gammopathy", "smx-gammopathy", (TERMS.monoclonal_gammopathy, TERMS.mgus)),
     _table("associated", "smx-associated-condition"),
     _table("comorbidity", "smx-comorbidity"),
 )

@@ -50,5 +50,5 @@ CRITERIA = ResourceMap(
     ),
     profile="smx-diagnostic-criteria",
     title=lambda item: item.name.label,
-    known_by=("code", TERMS.diagnostic_criteria.pairs),
+    known_by=("code", (TERMS.diagnostic_criteria,)),
 )

@@ -39,5 +39,5 @@ DISEASE_STATUS = ResourceMap(
     word_value("response", "status", text="text"),
     profile="smx-disease-status",
     title=lambda item: f"Disease status: {item.text or item.status}",
-    known_by=("code", TERMS.disease_status.pairs),
+    known_by=("code", (TERMS.disease_status,)),
 )

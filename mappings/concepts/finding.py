@@ -6,14 +6,14 @@ R4 gives an Observation one body site, so a finding at four sites is four Observ
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from mappings.choices import value, when, word_value
-from mappings.codec import coded, concept, own, plain, reference
-from mappings.many import references, spread
+from mappings.codec import Unread, coded, concept, own, plain, reference
+from mappings.many import references, spread, unused
 from mappings.report import Json
 from mappings.resource import ResourceMap, known, subject
-from mappings.rows import Element, at, component, extension, listed
+from mappings.rows import Element, Row, at, component, extension, listed
 from mappings.terms import TERMS
 from mappings.values import Concept, Forms, Key, Line, Observed, Presence, Ref, ValueOrAbsent, When
 
@@ -51,6 +51,26 @@ def _is_quality(json: dict[str, Json]) -> bool:
     return not known(json, "code") & TERMS.severity.pairs
 
 
+#: Findings that other systems' resources are recognised by.
+KNOWN = tuple(
+    TERMS[name]
+    for name in (
+        "thickened-skin", "skin-induration", "hyperpigmentation", "papular-eruption", "yellow-papules",
+        "reduced-joint-mobility", "joint-stiffness", "microstomia", "absent-axillary-hair", "sclerodactyly", "myalgia",
+        "fever", "lethargy", "malaise", "signs-of-depression", "depressed-mood",
+    )
+)  # fmt: skip
+_OVER = TERMS.clinical_resolved.pairs | TERMS.clinical_inactive.pairs | TERMS.clinical_remission.pairs
+
+
+class StillThere(Row):
+    """A sign kept as a Condition that is over is not present: it is not read."""
+
+    def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
+        if known(obj, "clinicalStatus") & _OVER:
+            raise Unread("modifier", "The sign is over; it is not read as present.").at("clinicalStatus")
+
+
 FINDING = ResourceMap(
     Finding,
     "Observation",
@@ -67,4 +87,20 @@ FINDING = ResourceMap(
     listed("component", QUALITY, "qualities", _is_quality),
     profile="smx-clinical-finding",
     title=lambda item: f"Finding: {item.code.label}, {item.presence}",
+    known_by=("code", KNOWN),
+)
+FINDING_AS_CONDITION = ResourceMap(
+    Finding,
+    "Condition",
+    StillThere(),
+    at("verificationStatus", coded("presence-verification"), "presence"),
+    at("code", concept(), "code"),
+    at("bodySite", concept(), "sites"),
+    subject(),
+    when("onset", encounter=True),
+    unused("category", "severity", "qualities", "specimen", "causes", "figures"),
+    profile="smx-finding-condition",
+    title=lambda item: f"Finding: {item.code.label}, {item.presence}",
+    known_by=("code", KNOWN),
+    alternate=True,
 )

@@ -118,7 +118,7 @@ def _table(name: str, kind: Kind) -> ResourceMap:
         component(TERMS.absolute_change_from_baseline, at("valueQuantity", quantity(), "absolute_change")),
         profile=kind.profile,
         title=lambda item: f"{(kind.term.display if kind.term else item.code.label)}: {item.value}",
-        known_by=("code", kind.term.pairs) if kind.term is not None else None,
+        known_by=("code", (kind.term,)) if kind.term is not None else None,
         only=("kind", name),
     )
 

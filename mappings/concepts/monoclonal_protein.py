@@ -111,7 +111,7 @@ CLONE = ResourceMap(
     component(TERMS.m_protein_band, at("valueInteger", plain(), "band")),
     profile="smx-monoclonal-protein",
     title=lambda item: "Monoclonal protein, one clone",
-    known_by=("code", TERMS.m_protein_clone.pairs),
+    known_by=("code", (TERMS.m_protein_clone,)),
 )
 FREE_LIGHT_CHAIN = ResourceMap(
     FreeLightChain,
@@ -124,7 +124,7 @@ FREE_LIGHT_CHAIN = ResourceMap(
     at("method", concept(), "method"),
     profile="smx-free-light-chain",
     title=lambda item: f"Free light chain: {item.analyte}",
-    known_by=("code", frozenset(pair for term in WORDS["free-light-chain"].values() for pair in term.pairs)),
+    known_by=("code", tuple(WORDS["free-light-chain"].values())),
 )
 MONOCLONAL_PROTEIN = ResourceMap(
     MonoclonalProtein,
@@ -139,5 +139,5 @@ MONOCLONAL_PROTEIN = ResourceMap(
     each("free_light_chains", FREE_LIGHT_CHAIN, forward="hasMember"),
     profile="smx-monoclonal-protein-panel",
     title=lambda item: f"Monoclonal protein: {item.clonality}",
-    known_by=("code", TERMS.m_protein_panel.pairs),
+    known_by=("code", (TERMS.m_protein_panel,)),
 )

@@ -108,7 +108,7 @@ AGE = ResourceMap(
     at("valueQuantity", quantity(), "age"),
     profile="smx-age",
     title=lambda item: f"Age {item.age}",
-    known_by=("code", TERMS.age.pairs | TERMS.age_calculated.pairs),
+    known_by=("code", (TERMS.age, TERMS.age_calculated)),
 )
 PATIENT = ResourceMap(
     Patient,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mappings.codec import concept, plain
 from mappings.resource import ResourceMap
 from mappings.rows import at
+from mappings.terms import TERMS
 from mappings.values import Concept, Item, Line, Moment
 
 
@@ -20,6 +21,14 @@ class Product(Item):
     manufacturer: Line | None = None
 
 
+#: Drugs that other systems' resources are recognised by.
+DRUGS = tuple(
+    TERMS[name]
+    for name in (
+        "ivig", "hydroxychloroquine", "chloroquine", "cyclophosphamide", "methylprednisolone", "oral-glucocorticoids",
+        "melphalan", "thalidomide", "isotretinoin",
+    )
+)  # fmt: skip
 PRODUCT = ResourceMap(
     Product,
     "Medication",
@@ -29,4 +38,5 @@ PRODUCT = ResourceMap(
     at("batch.expirationDate", plain(), "expiry"),
     profile="smx-medication",
     title=lambda item: f"Product: {item.code.label}",
+    known_by=("code", DRUGS),
 )

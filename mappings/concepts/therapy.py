@@ -14,9 +14,11 @@ from mappings.choices import when
 from mappings.codec import concept, duration, own, plain, quantity, word
 from mappings.concepts.administration import ADMINISTRATION, CYCLE_RECORD, Administration, CycleRecord
 from mappings.concepts.dose import DOSE, Dose
+from mappings.concepts.product import DRUGS
 from mappings.many import each, references, unused
 from mappings.resource import ResourceMap, basis_of, choose, subject
 from mappings.rows import Element, Row, at, extension, inside_extension, only_one
+from mappings.terms import TERMS
 from mappings.values import AtLeast, Basis, Concept, Duration, Forms, Key, Line, Noted, Quantity, Ref, When
 
 
@@ -93,6 +95,15 @@ def _course() -> Row:
     )
 
 
+#: Procedures that other systems' resources are recognised by.
+PROCEDURES = tuple(
+    TERMS[name]
+    for name in (
+        "uva1-phototherapy", "extracorporeal-photopheresis", "plasmapheresis", "puva", "stem-cell-transplantation",
+        "autologous-stem-cell-transplantation", "autologous-bone-marrow-transplantation",
+        "autologous-peripheral-blood-stem-cell-transplantation",
+    )
+)  # fmt: skip
 DRUG = ResourceMap(
     Therapy,
     "MedicationStatement",
@@ -110,6 +121,7 @@ DRUG = ResourceMap(
     unused("settings"),
     profile="smx-course-medication",
     title=lambda item: f"Course of therapy: {item.code.label}",
+    known_by=("medicationCodeableConcept", DRUGS),
     only=("kind", "drug"),
 )
 PROCEDURE = ResourceMap(
@@ -127,6 +139,7 @@ PROCEDURE = ResourceMap(
     unused("doses", "administrations", "cycle_records"),
     profile="smx-course-procedure",
     title=lambda item: f"Course of therapy: {item.code.label}",
+    known_by=("code", PROCEDURES),
     only=("kind", "procedure"),
 )
 THERAPY = choose("kind", DRUG, PROCEDURE)

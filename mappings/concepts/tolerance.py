@@ -80,5 +80,5 @@ TOLERANCE = ResourceMap(
     component(TERMS.tolerability, at("valueCodeableConcept", coded("tolerability"), "tolerability")),
     profile="smx-tolerance",
     title=lambda item: f"Adverse effects: {item.adverse_effects}",
-    known_by=("code", TERMS.adverse_effects.pairs),
+    known_by=("code", (TERMS.adverse_effects,)),
 )

@@ -2,7 +2,8 @@
 
 ``codes.tsv`` names the ideas (terms) and their codings, the most exact first; ``licensed.tsv``
 adds SNOMED CT codes outside the free Global Patient Set, written only on request;
-``words.tsv`` ties the words of the case document to terms. In Python a code is ``TERMS.ivig``.
+``words.tsv`` ties the words of the case document to terms; ``inbound.tsv`` is the ConceptMap of
+codes that other systems send. In Python a code is ``TERMS.ivig``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from mappings.values import Coding, Concept
 HERE = Path(__file__).parent
 #: The canonical base of everything the project publishes: `.invalid` can never be another party's (RFC 6761).
 BASE = "https://scleromyx.invalid/fhir"
+SILENT = ("equal", "equivalent")
+EQUIVALENCES = (*SILENT, "wider", "narrower", "inexact")
 FREE, LICENSED = ("local", "hl7", "open", "gps"), ("licensed",)
 
 
@@ -47,14 +50,16 @@ class Code(NamedTuple):
 class Term:
     """An idea and its codings: ``codings`` are free to ship, ``licensed`` need a SNOMED CT licence.
 
-    ``broader`` are those that say less than the term: written for others, not enough on reading.
-    A row says so at the end of its source.
+    ``broader`` are those that say less than the term: written for others, not enough on reading
+    (a row says so at the end of its source). ``inbound`` are (system, code, equivalence) that
+    other systems use; only `SILENT` equivalences set the term without a word in the report.
     """
 
     name: str
     codings: tuple[Coding, ...]
     licensed: tuple[Coding, ...] = ()
     broader: frozenset[tuple[str, str]] = frozenset()
+    inbound: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def code(self) -> str:
@@ -70,7 +75,13 @@ class Term:
     def pairs(self) -> frozenset[tuple[str, str]]:
         """Every (system, code) that means this term; a broader code does not, unless there is no better one."""
         every = [(c.system, c.code) for c in (*self.codings, *self.licensed)]
-        return frozenset(every) - self.broader | {every[0]}
+        same = {(system, code) for system, code, how in self.inbound if how in SILENT}
+        return frozenset(every) - self.broader | {every[0]} | same
+
+    @cached_property
+    def loose(self) -> dict[tuple[str, str], str]:
+        """Codes that mean nearly the term, with how: read as the term, and reported."""
+        return {(system, code): how for system, code, how in self.inbound if how not in SILENT}
 
     def concept(self, text: str | None = None) -> Concept:
         """The term as a `Concept`, with its free codings."""
@@ -154,17 +165,23 @@ def _load() -> Terms:
         if any((c.system, c.code) == (code.system, code.code) for c in codes):
             raise ValueError(f"codes: {code.term} has {code.system} {code.code} twice")
         codes.append(code)
-    return Terms({name: _term(name, codes) for name, codes in by_term.items()})
+    inbound: dict[str, list[tuple[str, str, str]]] = {name: [] for name in by_term}
+    for term, system, sent, display, how, source in rows("inbound.tsv"):
+        check_code(Code(term, system, sent, display, "open", source))
+        if how not in EQUIVALENCES:
+            raise ValueError(f"inbound.tsv: {how} is no equivalence")
+        inbound[term].append((SYSTEMS[system].uri, sent, how))
+    return Terms({name: _term(name, codes, inbound[name]) for name, codes in by_term.items()})
 
 
-def _term(name: str, codes: list[Code]) -> Term:
+def _term(name: str, codes: list[Code], inbound: list[tuple[str, str, str]]) -> Term:
     made = [(c, Coding(SYSTEMS[c.system].uri, c.code, c.display)) for c in codes]
     free = tuple(coding for code, coding in made if code.kind in FREE)
     if not free:
         raise ValueError(f"licensed.tsv: {name} has no free coding in codes.tsv")
     licensed = tuple(coding for code, coding in made if code.kind in LICENSED)
     broader = frozenset((g.system, g.code) for code, g in made if code.source.endswith("; broader"))
-    return Term(name, free, licensed, broader)
+    return Term(name, free, licensed, broader, tuple(inbound))
 
 
 TERMS = _load()
