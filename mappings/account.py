@@ -36,7 +36,7 @@ def account(read: Accountable) -> Report:
         plain = bare(node)
         size = lens.leaves(node.resource) - (lens.leaves(node.resource["contained"]) if node.holds else 0)
         inside += size
-        for code, message in node.notes:
+        for code, message in dict.fromkeys(node.notes):
             report.add(code, message=message, path=where(node, ""), pointer=node.pointer or "/", disposition="derived")
         if node.table is not None:
             text = lens.leaves(node.resource["text"]) if "text" in node.resource and "text" not in plain else 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mappings.report import Json
 from mappings.shape import Shape
-from mappings.terms import BASE, TERMS, WORDS, Term
+from mappings.terms import BASE, CODES, TERMS, WORDS, Term
 from mappings.values import TIME_UNITS, Coding, Concept, Duration, Quantity, Range, Ratio
 
 if TYPE_CHECKING:
@@ -282,6 +282,15 @@ def coding() -> Codec:
     return Simple(Coding, coding_json, _read_coding)
 
 
+#: Spellings of units that are not UCUM, and what they are in UCUM (terminology 10).
+ALIASES = {
+    "µm": "um", "μm": "um", "mcm": "um", "mg/m²": "mg/m2", "mg/m^2": "mg/m2", "gm/kg": "g/kg", "g/kg BW": "g/kg",
+    "g/kg KG": "g/kg", "mcg": "ug", "years": "a", "yr": "a", "gm": "g", "Mhz": "MHz", "gm/dl": "g/dL", "g/l": "g/L",
+}  # fmt: skip
+#: Units that are read even where the sender names no system.
+KNOWN_UNITS = frozenset(code.code for code in CODES if code.system == "ucum") | frozenset(ALIASES.values())
+
+
 # --- quantities -----------------------------------------------------------------------------
 
 
@@ -306,15 +315,25 @@ class QuantityCodec:
 
     def read(self, json: Json, by: Reading) -> Any:
         _need(json, dict, "a Quantity")
-        unit, display, comparator = json.get("code"), json.get("unit"), json.get("comparator")
-        if json.get("system") != UCUM or type(unit) is not str:
-            raise Unread("wrong-unit", "The quantity has no UCUM code.", self.expected())
+        display, comparator = json.get("unit"), json.get("comparator")
+        unit = self._unit(json, by)
         if self.units and unit not in self.units:
             raise Unread("wrong-unit", f"The unit {unit} is not one of this field.", self.expected()).at("code")
         if comparator is not None and (not self.comparator or comparator not in ("<", "<=", ">=", ">")):
             raise Unread("modifier", "A comparator is not understood here.", "an exact number").at("comparator")
         value = number(json.get("value"))
         return Quantity(value, unit, display if type(display) is str else None, comparator)
+
+    def _unit(self, json: dict[str, Json], by: Reading) -> str:
+        """The UCUM code; another spelling of a unit is read as it, and reported."""
+        system, code, shown = json.get("system"), json.get("code"), json.get("unit")
+        spelled = code if isinstance(code, str) and system in (UCUM, None) else shown if system is None else None
+        unit = ALIASES.get(spelled, spelled) if isinstance(spelled, str) else None
+        if not isinstance(unit, str) or (system is None and unit not in KNOWN_UNITS):
+            raise Unread("wrong-unit", "The quantity has no UCUM code.", self.expected())
+        if unit != code or system is None:
+            by.node.notes.append(("unit-alias", f"A unit in another spelling is read as {unit}."))
+        return unit
 
     def expected(self) -> str:
         """The units that the field takes."""

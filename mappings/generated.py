@@ -6,6 +6,7 @@ and never become part of a case.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -93,10 +94,15 @@ def request(resource: dict[str, Json], conditional: bool) -> dict[str, Json]:
     if "identifier" not in resource:
         return {"method": "POST", "url": type_}
     own_id = resource["identifier"][0]
-    search = f"identifier={quote(own_id['system'], safe=':/')}%7C{quote(own_id['value'], safe='/')}"
+    search = f"identifier={_token(own_id['system'])}%7C{_token(own_id['value'])}"
     if resource.get("meta", {}).get("profile") == [SOFTWARE]:
         return {"method": "POST", "url": type_, "ifNoneExist": search}
     return {"method": "PUT", "url": f"{type_}?{search}"}
+
+
+def _token(text: str) -> str:
+    """One part of a search token: first escaped for FHIR, where a comma means "or", then for the URL."""
+    return quote(re.sub(r"([\\,$|])", r"\\\1", text), safe=":/")
 
 
 def frame(case: Identity, bundle_type: str, entries: list[dict[str, Json]], recorded: str | None) -> dict[str, Json]:

@@ -222,7 +222,8 @@ def _gone(was: dict[str, Json], old: dict[str, Json], new: dict[str, Json]) -> s
         twin = name[1:] if name.startswith("_") else "_" + name
         if twin in was and twin not in new:
             gone.add(twin)
-    groups = {m[1] for name in new if name not in old and (m := _CHOICE.fullmatch(name))}
+    added = (name for name in new if name not in was and not (name in old and same(old[name], new[name])))
+    groups = {m[1] for name in added if (m := _CHOICE.fullmatch(name))}
     for name in was:
         m = _CHOICE.fullmatch(name)
         if m and m[1] in groups and name not in new and name.lstrip("_") not in new and "_" + name not in new:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mappings import lens, wire
@@ -33,6 +34,7 @@ def write_onto(
     for node, planned in matched:  # what the document only implied becomes a resource when facts are added to it
         if node.index < 0 and changes.pop(node.pointer, None) is not None:
             added.append(planned)
+            changes |= _changes(was, [(n, p) for n, p in matched if n.owner is node], to, report, told=False)
     _remaining(was, matched, changes, {p.key for p in added}, remove, report)
     new = [with_text(p.table.write(p, _fresh(to)), p.table.text(p, case.language)) for p in added]
     if not changes and not new:
@@ -44,11 +46,18 @@ def write_onto(
     return out
 
 
-def _changes(was: Read, matched: list[tuple[Node, Planned]], to: Writing, report: Report) -> dict[str, Json]:
-    """The resources that differ, by their pointer; those that hold others before those."""
+def _changes(
+    was: Read, matched: list[tuple[Node, Planned]], to: Writing, report: Report, told: bool = True
+) -> dict[str, Json]:
+    """The resources that differ, by their pointer. Not ``told``: what was derived in reading is to be written out."""
     changes = {}
     for node, planned in matched:
-        resource = _rewrite(was, node, planned, to, report)
+        old = was.written[id(node)]
+        if not told and node.derived:
+            bare_item = replace(planned, item=replace(planned.item, **dict.fromkeys(node.derived)))
+            to.spelled = node.spelled
+            old = planned.table.write(bare_item, to)
+        resource = _rewrite(node, planned, old, to, report)
         if resource is not node.resource:
             changes[node.pointer] = resource
     return changes
@@ -74,7 +83,7 @@ def _match(was: Read, plans: list[Planned]) -> list[tuple[Node, Planned]]:
     return found
 
 
-def _rewrite(was: Read, node: Node, planned: Planned, to: Writing, report: Report) -> dict[str, Json]:
+def _rewrite(node: Node, planned: Planned, old: dict[str, Json], to: Writing, report: Report) -> dict[str, Json]:
     """One resource: what it was, with the difference between its old and its new facts."""
     to.spelled = node.spelled
     new = planned.table.write(planned, to)
@@ -84,7 +93,7 @@ def _rewrite(was: Read, node: Node, planned: Planned, to: Writing, report: Repor
         report.add("rest-dropped", pointer=node.pointer + pointer, path=where(node, pointer),
                    leaves=lens.leaves(json), disposition="kept")  # fmt: skip
 
-    merged = lens.merge(plain, was.written[id(node)], new, dropped)
+    merged = lens.merge(plain, old, new, dropped)
     if merged is plain:
         return node.resource
     apart = {name: value for name, value in node.resource.items() if name not in plain}

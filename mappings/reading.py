@@ -9,6 +9,7 @@ from mappings.account import account, as_issue
 from mappings.case import ALTERNATES, SCHEMA_VERSION, SECTIONS, Case
 from mappings.check import places, plan, problems
 from mappings.codec import Unread, coding
+from mappings.derive import derive_courses, group_cycles
 from mappings.generated import SOFTWARE, is_generated, labels
 from mappings.received import Received
 from mappings.report import Issue, Json, MappingError, Report
@@ -44,6 +45,7 @@ def from_fhir(bundle: Any, *, patient: str | None = None, strict: bool = False) 
 def read(document: Any, patient: str | None, identity: tuple[str, str] | None = None) -> Read:
     """Read a bundle; the fix point of "a resource that refers to one that cannot be read is read without it"."""
     received = Received(document, patient, identity)
+    derive_courses(received)
     while True:
         _read_nodes(received)
         found = Read(received)
@@ -56,7 +58,8 @@ def _read_nodes(received: Received) -> None:
     while True:
         failed = False
         for node in received.everyone:
-            node.owner, node.slot = None, ""
+            if not node.given:  # a derived owner stays
+                node.owner, node.slot = None, ""
         for node in received.everyone:
             if node.table is not None:
                 try:
@@ -72,6 +75,7 @@ def _read_nodes(received: Received) -> None:
         if received.patient.table is None:
             raise MappingError(as_issue(received.patient, received.patient.refused or Unread("bug", ""), "refused"))
         if not failed:
+            group_cycles(received)
             return
 
 

@@ -121,7 +121,7 @@ class Received:
             if table is not None and table.type == node.type:
                 return table
         for path, tables in _BY_CODE.get(node.type, {}).items():
-            for pair in self._codes(node, path):
+            for pair in self.codes(node, path):
                 if pair in tables:
                     table, how = tables[pair]
                     if how:
@@ -129,7 +129,7 @@ class Received:
                     return table
         return None
 
-    def _codes(self, node: Node, path: str) -> list[tuple[Any, Any]]:
+    def codes(self, node: Node, path: str) -> list[tuple[Any, Any]]:
         """The codes at an element, in order; those of the Medication where a reference stands for it."""
         json = node.resource.get(path)
         reference = node.resource.get("medicationReference")
@@ -155,6 +155,11 @@ class Received:
                 node.key = "patient"
             shared = node.table is not None and node.table.spread is not None
             node.item_key = node.key.partition(".")[0] if shared else node.key
+
+    def add(self, node: Node) -> None:
+        """Add a node that the document only implies."""
+        self.everyone = [*self.everyone, node]
+        self._by_url[str(node.full_url)] = [node]
 
     def resolve(self, json: Json, node: Node) -> Node | None:
         """The resource that a Reference means; None if it leads out of the document."""

@@ -120,6 +120,8 @@ class Node:
     item_key: str = ""
     container: Node | None = None
     holds: bool = False
+    given: bool = False
+    derived: tuple[str, ...] = ()
     table: ResourceMap | None = None
     into: dict[str, Any] = field(default_factory=dict)
     owner: Node | None = None
@@ -241,10 +243,10 @@ def basis_of(element: str, field_name: str) -> Row:
     return inside(f"_{element}", inside_extension(SOURCE, extension("basis", "valueCode", word("basis"), field_name)))
 
 
-def _common(cls: type) -> tuple[Row, ...]:
+def _common(cls: type, type_: str) -> tuple[Row, ...]:
     """The rows that every table of such a dataclass has."""
     found: tuple[Row, ...] = ()
-    if issubclass(cls, Observed):
+    if issubclass(cls, Observed) and type_ == "Observation":
         # a case does not tell who observed; FHIR's best practice wants that said
         found = (
             Status(),
@@ -279,7 +281,7 @@ class ResourceMap:
         only: tuple[str, Any] | None = None,
         alternate: bool = False,
     ) -> None:
-        self.cls, self.type, self.rows, self.title = cls, type_, (*_common(cls), *rows), title
+        self.cls, self.type, self.rows, self.title = cls, type_, (*_common(cls, type_), *rows), title
         self.name, self.profile, self.known_by, self.key, self.only = profile, own(profile), known_by, key, only
         self.alternate = alternate
         self.tables: tuple[ResourceMap, ...] = (self,)
@@ -345,10 +347,11 @@ class ResourceMap:
 def adopt(planned: Planned, node: Node, ref: str) -> bool:
     """Let a planned resource be the received one, in its id, key and reference; says whether it can be."""
     table = node.table
-    if table is not planned.table and not (table is not None and table.alternate and table.cls is planned.table.cls):
+    if table is None or table.cls is not planned.table.cls or not (table.alternate or table.type == planned.table.type):
         return False
     id_ = node.resource.get("id")
-    planned.table, planned.key, planned.ref = table, node.key, ref
+    planned.table = table if table.alternate else planned.table
+    planned.key, planned.ref = node.key, ref
     planned.id = id_ if isinstance(id_, str) else planned.id
     return True
 

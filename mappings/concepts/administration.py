@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from mappings.choices import when
-from mappings.codec import RatioCodec, Unread, concept, own, plain, quantity, reference, word
+from mappings.codec import UCUM, RatioCodec, Unread, concept, own, plain, quantity, read_duration, reference, word
 from mappings.concepts.dose import DOSE_UNITS, PER_SIZE, not_a_rate
 from mappings.concepts.product import DRUGS
 from mappings.many import owner, references
@@ -20,6 +20,7 @@ from mappings.resource import ResourceMap, subject
 from mappings.rows import Row, Shapes, at, derived, extension, fixed, inside, inside_extension
 from mappings.terms import TERMS
 from mappings.values import (
+    TIME_UNITS,
     AtLeast,
     Concept,
     Duration,
@@ -121,7 +122,10 @@ class Rate(Row):
 
     def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
         try:
-            if "rateQuantity" in obj:
+            if "rateQuantity" in obj and _is_duration(obj["rateQuantity"]) and "dose" in into:
+                into["over"] = read_duration(obj["rateQuantity"])
+                by.node.notes.append(("duration-as-rate", "A rate holds a time."))
+            elif "rateQuantity" in obj:
                 into["rate"] = self.rate.read(obj["rateQuantity"], by)
             elif "rateRatio" in obj:
                 found: Ratio = self.ratio.read(obj["rateRatio"], by)
@@ -131,6 +135,11 @@ class Rate(Row):
                     into["rate_ratio"] = found
         except Unread as error:
             by.unread(error.at("rateQuantity" if "rateQuantity" in obj else "rateRatio"))
+
+
+def _is_duration(json: Json) -> bool:
+    """R4's own example medadmin0305 has a time where the rate should be."""
+    return isinstance(json, dict) and json.get("code") in TIME_UNITS and json.get("system") == UCUM
 
 
 def spread_over(dose: Quantity, time: Duration) -> Ratio:

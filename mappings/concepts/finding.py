@@ -98,7 +98,7 @@ FINDING_AS_CONDITION = ResourceMap(
     at("bodySite", concept(), "sites"),
     subject(),
     when("onset", encounter=True),
-    unused("category", "severity", "qualities", "specimen", "causes", "figures"),
+    unused("record_status", "category", "severity", "qualities", "specimen", "causes", "figures"),
     profile="smx-finding-condition",
     title=lambda item: f"Finding: {item.code.label}, {item.presence}",
     known_by=("code", KNOWN),

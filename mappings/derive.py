@@ -1,0 +1,127 @@
+"""What a document implies and does not say: the course of administrations that name none, and their cycles.
+
+Nothing is written for it unless facts are added: the course is a node without a place in the
+document. Its basis is `derived`, and the report says so.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+from mappings.codec import Unread
+from mappings.concepts.administration import ADMINISTRATION
+from mappings.concepts.product import DRUGS
+from mappings.concepts.therapy import DRUG
+from mappings.generated import resource_id
+from mappings.received import Received
+from mappings.report import Json
+from mappings.resource import SOURCE, Node, members
+from mappings.values import Period, Source, When
+
+#: Infusions this many days apart at most are of one cycle; a gap of so many begins the next.
+SAME_CYCLE, NEXT_CYCLE = 5, 14
+
+
+def derive_courses(received: Received) -> None:
+    """Give each drug whose administrations belong to no course one course of basis `derived`."""
+    listed = {id(t) for n in received.everyone if n.table is DRUG for t in _targets(received, n, "derivedFrom")}
+    by_drug: dict[str, list[Node]] = {}
+    for node in received.everyone:
+        if node.table is not ADMINISTRATION or id(node) in listed:
+            continue
+        if any(target.table is DRUG for target in _targets(received, node, "supportingInformation")):
+            continue
+        name = _drug(received, node)
+        if name is not None:
+            by_drug.setdefault(name, []).append(node)
+    for name, nodes in by_drug.items():
+        received.add(_course(received, name, nodes))
+        nodes[0].notes.append(("course-derived", f"{len(nodes)} administrations of one drug, without a course."))
+
+
+def _targets(received: Received, node: Node, name: str) -> list[Node]:
+    found = []
+    for json in members(node.resource, name):
+        try:
+            found.append(received.resolve(json, node))
+        except Unread:
+            continue
+    return [target for target in found if target is not None]
+
+
+def _drug(received: Received, node: Node) -> str | None:
+    for pair in received.codes(node, "medicationCodeableConcept"):
+        for term in DRUGS:
+            if pair in term.pairs or pair in term.loose:
+                return term.name
+    return None
+
+
+def _course(received: Received, name: str, nodes: list[Node]) -> Node:
+    """The course as a resource that nobody sent: its drug as the first administration has it."""
+    key = f"derived-{name}"
+    system, case_id = received.identity
+    id_ = resource_id(SimpleNamespace(case_system=system, case_id=case_id), DRUG.type, key)
+    patient = received.patient.full_url or f"Patient/{received.patient.resource.get('id')}"
+    resource: dict[str, Json] = {
+        "resourceType": DRUG.type,
+        "id": id_,
+        "extension": [{"url": SOURCE, "extension": [{"url": "basis", "valueCode": "derived"}]}],
+        "status": "unknown",
+        "medicationCodeableConcept": _concept(received, nodes[0]),
+        "subject": {"reference": patient},
+    }
+    node = Node(-1, f"({key})", DRUG.type, resource, DRUG.type, f"urn:uuid:{id_}", key, key, table=DRUG)
+    for administration in nodes:
+        administration.owner, administration.slot, administration.given = node, "administrations", True
+    return node
+
+
+def _concept(received: Received, node: Node) -> Json:
+    json = node.resource.get("medicationCodeableConcept")
+    if json is None:
+        target = received.resolve(node.resource["medicationReference"], node)
+        json = target.resource.get("code") if target is not None else None
+    return json
+
+
+def group_cycles(received: Received) -> None:
+    """Number the cycles of derived courses by the days of their infusions, where the gaps leave no doubt."""
+    by_course: dict[int, list[tuple[date, Node]]] = {}
+    for node in received.everyone:
+        if node.given and node.table is ADMINISTRATION and node.owner is not None:
+            day = _day(node.into)
+            by_course.setdefault(id(node.owner), []).append((day or date.min, node))
+    for found in by_course.values():
+        days = sorted({day for day, _ in found})
+        gaps = [(later - earlier).days for earlier, later in pairwise(days)]
+        told = any("cycle" in node.into or "part_of" in node.into for _, node in found)
+        if date.min in days or told or any(SAME_CYCLE < gap < NEXT_CYCLE for gap in gaps):
+            continue
+        _number(found, days, gaps)
+
+
+def _day(into: dict[str, Any]) -> date | None:
+    when: When | None = into.get("when")
+    period: Period | None = when.period if when else None
+    start = (when.at if when else None) or (period.start if period else None)
+    return date.fromisoformat(start[:10]) if isinstance(start, str) and len(start) >= 10 else None
+
+
+def _number(found: list[tuple[date, Node]], days: list[date], gaps: list[int]) -> None:
+    cycle, first, place = 1, days[0], {days[0]: (1, 1)}
+    for day, gap in zip(days[1:], gaps, strict=True):
+        if gap >= NEXT_CYCLE:
+            cycle, first = cycle + 1, day
+        place[day] = (cycle, (day - first).days + 1)
+    several = {cycle for cycle, day in place.values() if day > 1}
+    for day, node in found:
+        number, of_cycle = place[day]
+        told = set(node.into)
+        node.into |= {"cycle": number} | ({"day": of_cycle} if number in several else {})
+        node.into.setdefault("source", Source("derived"))
+        node.derived = tuple(name for name in ("cycle", "day", "source") if name not in told)
+    found[0][1].notes.append(("cycle-grouped", f"{len(found)} infusions, {cycle} cycles."))
