@@ -51,6 +51,7 @@ def _reach(obj: dict[str, Json], steps: tuple[str, ...]) -> Json:
         name = step.removesuffix("[0]")
         if not isinstance(here, dict):
             raise Unread("wrong-type", "The element has another shape.", "a JSON object")
+        _no_modifier(here)
         here = here.get(name, MISSING)
         if name != step and here is not MISSING:
             here = _need(here, list, "a JSON array")
@@ -58,6 +59,12 @@ def _reach(obj: dict[str, Json], steps: tuple[str, ...]) -> Json:
         if here is MISSING:
             return MISSING
     return here
+
+
+def _no_modifier(obj: dict[str, Json]) -> None:
+    """No table knows a modifier extension, and one that is not known may turn the meaning round."""
+    if "modifierExtension" in obj:
+        raise Unread("modifier", "A modifier extension may change what this means.").at("modifierExtension")
 
 
 def _put(out: dict[str, Json], steps: tuple[str, ...], value: Json) -> None:
@@ -297,6 +304,7 @@ def read_rows(
     """Read the rows from an element that lies at ``steps``."""
     by.steps.append(steps)
     try:
+        _no_modifier(obj)
         for row in rows:
             row.read(obj, by, into)
     except Unread as error:

@@ -165,10 +165,19 @@ def encode(value: Any, *, pretty: bool = False) -> bytes:
     return msgspec.json.format(raw, indent=2) + b"\n" if pretty else raw
 
 
+def _lines(raw: bytes | str) -> Any:
+    """NDJSON: lines that are each a FHIR resource, as one collection; None where the text is one document."""
+    text = _as_text(raw)
+    lines = [line for line in text.split("\n") if line.strip()]
+    if len(lines) < 2 or not all(line.lstrip().startswith("{") and line.rstrip().endswith("}") for line in lines):
+        return None
+    return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": decode(line)} for line in lines]}
+
+
 def as_plain(document: Any) -> Any:
     """Plain JSON values of bytes, text, a dict, or a fhir.resources model (by its own JSON text)."""
     if isinstance(document, bytes | str):
-        return decode(document)
+        return _lines(document) or decode(document)
     if hasattr(document, "model_dump_json"):
         return decode(document.model_dump_json())
     if issues := list(refuse_floats(document)):
