@@ -51,10 +51,10 @@ def to_fhir(
     issues = [*_option_issues(bundle_type, mode, subject, now), *problems(case)]
     if issues:
         raise MappingError(issues)
-    report = report if report is not None else Report("case-to-fhir")
-    report.direction = "case-to-fhir"
-    report.total = lens.leaves(dump_case(case))
-    report.issues += plausibility(case)
+    told, report = report is not None, report if report is not None else Report("case-to-fhir")
+    if told:
+        report.direction, report.total = "case-to-fhir", lens.leaves(dump_case(case))
+        report.issues += plausibility(case)
     if onto is not None:
         report.mapped = report.total
         return write_onto(case, onto, remove=remove, now=now, optional_codes=optional_codes, report=report)
@@ -77,7 +77,8 @@ def to_fhir(
     targets = [f"urn:uuid:{resource['id']}" for resource in resources]
     resources.append(provenance(case, targets, f"urn:uuid:{SOFTWARE_ID}", recorded))
     entries = _entries(resources, bundle_type, mode, report)
-    report.mapped = lens.leaves(dump_case(case)) - (_patient_leaves(case) if subject is not None else 0)
+    if told:
+        report.mapped = lens.leaves(dump_case(case)) - (_patient_leaves(case) if subject is not None else 0)
     return frame(case, bundle_type, entries, recorded)
 
 

@@ -61,11 +61,11 @@ def places(node: Any, cls: type, pointer: str = "", item: str = "patient") -> It
         if value is None:
             continue
         here = f"{pointer}/{shape.json_name}"
-        many = shape.many and isinstance(value, list | tuple)
+        many = shape.many and isinstance(value, list | tuple) and (value or not shape.required)
         for step, one in [(f"{here}/{i}", v) for i, v in enumerate(value)] if many else [(here, value)]:
             place = Place(step, one, _chosen(shape, one), cls, item)
             yield place
-            if is_dataclass(place.shape.type) and (isinstance(one, dict) or is_dataclass(one)):
+            if place.shape.is_object and isinstance(one, dict | place.shape.type):
                 yield from places(one, place.shape.type, step, item)
 
 
@@ -88,6 +88,7 @@ def problems(root: Any) -> list[Issue]:
                 issues.append(issue("duplicate-key", place.pointer, "a key that no other item has"))
             kinds[place.value] = place.parent.__name__
     issues += [problem for place in found for problem in _reference_problems(place, kinds)]
+    issues += _repeated(found)
     issues += _circles(found)
     if isinstance(root, Case) and not issues:
         issues += _rule_problems(root, found)
@@ -96,7 +97,9 @@ def problems(root: Any) -> list[Issue]:
 
 def _field_problems(place: Place) -> Iterator[Issue]:
     shape, value = place.shape, place.value
-    if isinstance(value, str):
+    if shape.many and value in ((), []):
+        yield issue("missing-field", place.pointer, "one at least")
+    elif isinstance(value, str):
         if not value.isprintable() and _UNFIT.search(value):
             yield issue("bad-text", place.pointer)
         for text in shape.texts:
@@ -154,6 +157,17 @@ def _either(kinds: tuple[str, ...]) -> str:
     return " or ".join(f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}" for kind in kinds) or "an item of this case"
 
 
+def _repeated(found: list[Place]) -> Iterator[Issue]:
+    """Words and keys that a list names twice: FHIR would say one thing twice."""
+    seen: set[tuple[str, str]] = set()
+    for place in found:
+        if place.shape.many and (place.shape.words or place.shape.refs is not None) and isinstance(place.value, str):
+            one = (place.pointer.rpartition("/")[0], place.value)
+            if one in seen:
+                yield issue("bad-value", place.pointer, "each one once")
+            seen.add(one)
+
+
 def _circles(found: list[Place]) -> Iterator[Issue]:
     """Relative times whose anchors lead back to themselves."""
     anchors: dict[str, list[Place]] = {}
@@ -188,8 +202,13 @@ def _rule_problems(case: Case, found: list[Place]) -> Iterator[Issue]:
             pointers[id(place.value)] = place.pointer
             yield from rule_issues(place.value, place.pointer)
     elements = {}
+    shares: set[str] = set()
     for planned in plan(case):
         elements[planned.item_key] = {row.group for row in planned.table.rows if isinstance(row, WhenRow)}
+        if planned.share is not None:
+            if planned.key in shares:
+                yield issue("id-collision", pointers[id(planned.share)], "a name that differs from the others")
+            shares.add(planned.key)
         for name in planned.table.unused:
             if getattr(planned.item, name) not in (None, ()):
                 where = f"{pointers[id(planned.item)]}/{name.rstrip('_')}"

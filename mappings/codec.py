@@ -165,7 +165,9 @@ class Word:
             word = self._by_code.get(_need(json, str, "a code"))
         else:
             codings = [json] if self.form == "coding" else _need(json, dict, "a CodeableConcept").get("coding", [])
-            word = next(filter(None, (self._by_pair.get(pair) for pair in pairs(codings))), None)
+            found = [pair for pair in pairs(codings) if pair in self._by_pair]
+            word = self._by_pair[found[0]] if found else None
+            by.node.licensed |= not LICENSED_PAIRS.isdisjoint(found)
         if word is None:
             raise Unread("unmapped-code", "The code is not one of the table.", self.expected())
         return word
@@ -247,6 +249,7 @@ class ConceptCodec:
         for coding in json.get("coding", ()):
             try:
                 found.append(_read_coding(coding))
+                by.node.licensed |= (found[-1].system, found[-1].code) in LICENSED_PAIRS
             except Unread as error:
                 by.unread(error.at("coding"))
         text = json.get("text")
@@ -266,6 +269,8 @@ def _licensed(value: Concept) -> list[dict[str, Json]]:
     return [coding_json(c) for c in found]
 
 
+#: The SNOMED CT codes that are written only on request.
+LICENSED_PAIRS = frozenset((coding.system, coding.code) for term in TERMS for coding in term.licensed)
 #: The terms whose most exact coding a pair is: only those may add their licensed codings.
 BY_PAIR: dict[tuple[str, str], list[Term]] = {}
 for _term in TERMS:

@@ -80,6 +80,9 @@ def _match(was: Read, plans: list[Planned]) -> list[tuple[Node, Planned]]:
                 node = None
         if node is not None and adopt(planned, node, was.ref(node)):
             found.append((node, planned))
+    there = {node.key for node, _ in found}
+    for node, _ in found:  # a reference keeps its spelling as long as its target stays what it was
+        node.spelled = {key: spelling for key, spelling in node.spelled.items() if key in there}
     return found
 
 

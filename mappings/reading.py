@@ -15,10 +15,9 @@ from mappings.received import Received
 from mappings.report import Issue, Json, MappingError, Report
 from mappings.resource import Node, Writing, adopt, members
 from mappings.shape import shapes
-from mappings.terms import CODES, SYSTEMS, WORDS
+from mappings.terms import WORDS
 from mappings.values import INSTANT, LANGUAGE
 
-_LICENSED = frozenset((SYSTEMS[code.system].uri, code.code) for code in CODES if code.kind == "licensed")
 _SECTION = {table: name for name, any_map in SECTIONS for table in any_map.tables} | ALTERNATES
 
 
@@ -94,7 +93,7 @@ class Read:
         self.case = self._case()
         self.settled = self._refuse_what_breaks_rules()
         if self.settled:
-            self.optional_codes = any(_LICENSED & _codings(node.resource) for node in self.nodes)
+            self.optional_codes = any(node.licensed for node in self.nodes)
             self._write_again()
 
     # assembling the case
@@ -198,14 +197,6 @@ class Read:
             if SOFTWARE in profiles:
                 return self.ref(node)
         return None
-
-
-def _codings(json: Json) -> set[tuple[Any, Any]]:
-    """Every (system, code) anywhere in an element."""
-    if isinstance(json, dict):
-        here = {(json.get("system"), json["code"])} if isinstance(json.get("code"), str) else set()
-        return here.union(*map(_codings, json.values()))
-    return set().union(*map(_codings, json)) if isinstance(json, list) else set()
 
 
 def _labels(resource: dict[str, Json]) -> dict[str, Any]:

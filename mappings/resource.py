@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from zlib import crc32
 
 from mappings.codec import Unread, _need, dar_extension, own, pairs, plain, within, word
 from mappings.many import Each, Spread, Unused
@@ -122,6 +123,7 @@ class Node:
     holds: bool = False
     given: bool = False
     derived: tuple[str, ...] = ()
+    licensed: bool = False
     table: ResourceMap | None = None
     into: dict[str, Any] = field(default_factory=dict)
     owner: Node | None = None
@@ -363,9 +365,9 @@ def case_item(case: Identity, key: str) -> dict[str, Json]:
 
 
 def slug(text: str) -> str:
-    """Lower-case ASCII letters, digits and hyphens."""
+    """Lower-case ASCII letters, digits and hyphens; a checksum of a text that has none, so that two still differ."""
     plain_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", plain_text.lower()).strip("-")[:40] or "x"
+    return re.sub(r"[^a-z0-9]+", "-", plain_text.lower()).strip("-")[:40] or f"x{crc32(text.encode()):08x}"
 
 
 class Choose:

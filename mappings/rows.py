@@ -7,7 +7,7 @@ are in `choices`; references and items of several resources in `many`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,8 @@ class At(Row):
             if json is MISSING:
                 return
             if self.shape.many:
-                into[self.field] = read_many(_need(json, list, "a JSON array"), self.codec, by, self.steps)
+                if found := read_many(_need(json, list, "a JSON array"), self.codec, by, self.steps):
+                    into[self.field] = distinct(self.shape, found)
             else:
                 into[self.field] = self.codec.read(json, by)
         except Unread as error:
@@ -135,6 +136,11 @@ def read_many(items: list[Json], codec: Codec, by: Reading, steps: tuple[str, ..
         except Unread as error:
             _left(error.at(*_json_steps(steps), index), False, by)
     return tuple(found)
+
+
+def distinct(shape: Shape, found: Iterable[Any]) -> tuple[Any, ...]:
+    """The values of a list; words and keys each once, for a case names none twice."""
+    return tuple(dict.fromkeys(found) if shape.words or shape.refs is not None else found)
 
 
 def at(path: str, codec: Codec, field: str) -> Row:
@@ -441,8 +447,7 @@ class Extension(Row):
             except Unread as error:
                 _left(error.at("extension", index, *([self.name] if self.name else [])), self.shape.required, by)
         if found:
-            into[self.field] = tuple(dict.fromkeys(found)) if self.shape.refs is not None else tuple(found)
-            into[self.field] = into[self.field] if self.shape.many else found[0]
+            into[self.field] = distinct(self.shape, found) if self.shape.many else found[0]
 
 
 def extension(url: str, name: str | None, codec: Codec, field: str) -> Row:

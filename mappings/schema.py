@@ -227,7 +227,8 @@ def _definition(cls: type, definitions: dict[str, Json]) -> dict[str, Json]:
 
 def _property(shape: Shape, definitions: dict[str, Json]) -> dict[str, Json]:
     if shape.many:
-        return {"type": "array", "items": _single(shape, definitions)}
+        distinct = {"uniqueItems": True} if shape.words or shape.refs is not None else {}
+        return {"type": "array", "items": _single(shape, definitions), "minItems": int(shape.required)} | distinct
     return _single(shape, definitions)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 import typing
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from decimal import Decimal
 from functools import cache
 from typing import Any, Literal
@@ -20,8 +20,9 @@ from mappings.values import AtLeast, Forms, Ref, Text, Units
 class Shape:
     """One field: ``type`` is str, int, bool, Decimal, a dataclass, or `object` for ``choices``.
 
-    ``words`` are the values of a Literal; ``choices`` the alternatives of a union; ``many`` a
-    tuple. ``json_name`` is the name in the case document (a trailing underscore goes).
+    ``is_object`` says that the type is a dataclass. ``words`` are the values of a Literal;
+    ``choices`` the alternatives of a union; ``many`` a tuple. ``json_name`` is the name in the
+    case document (a trailing underscore goes).
     """
 
     name: str
@@ -36,10 +37,8 @@ class Shape:
     forms: tuple[str, ...] = ()
     least: int | None = None
 
-    @property
-    def json_name(self) -> str:
-        """The member's name in the case document."""
-        return self.name.rstrip("_")
+    json_name: str = ""
+    is_object: bool = False
 
 
 def shapes(cls: type) -> dict[str, Shape]:
@@ -53,7 +52,8 @@ def _shapes(cls: Any) -> dict[str, Shape]:
     found = {}
     for field in fields(cls):
         required = field.default is MISSING and field.default_factory is MISSING
-        found[field.name] = _shape(field.name, hints[field.name], required)
+        shape = _shape(field.name, hints[field.name], required)
+        found[field.name] = replace(shape, json_name=field.name.rstrip("_"), is_object=is_dataclass(shape.type))
     return found
 
 
@@ -71,6 +71,7 @@ def _shape(name: str, hint: Any, required: bool) -> Shape:
             rest = [arg for arg in typing.get_args(hint) if arg is not type(None)]
             if len(rest) > 1:
                 choices = tuple(_shape(name, arg, required) for arg in rest)
+                choices = tuple(replace(c, json_name=name, is_object=is_dataclass(c.type)) for c in choices)
                 return Shape(name, object, required, many, choices=choices, **extra)
             hint = rest[0]
         elif origin is Literal:

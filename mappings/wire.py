@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -180,9 +181,19 @@ def as_plain(document: Any) -> Any:
         return _lines(document) or decode(document)
     if hasattr(document, "model_dump_json"):
         return decode(document.model_dump_json())
-    if issues := list(refuse_floats(document)):
-        raise MappingError(issues)
+    if has_floats(document):
+        raise MappingError(list(refuse_floats(document)))
     return document
+
+
+def has_floats(value: Any) -> bool:
+    """Whether there is a Python float, or a Decimal that is not finite, anywhere."""
+    kind = type(value)
+    if kind is dict:
+        return any(map(has_floats, value.values()))
+    if kind is list:
+        return any(map(has_floats, value))
+    return kind not in (str, int, bool, NoneType) and not (kind is Decimal and value.is_finite())
 
 
 def refuse_floats(value: Any, pointer: str = "") -> Iterator[Issue]:
