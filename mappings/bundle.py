@@ -67,7 +67,7 @@ def to_fhir(
         plans = [planned for planned in plans if planned.key != "patient"]
         report.add("subject-bound", path="case.patient", pointer="/patient")
     to = writing(case, plans, subject or f"urn:uuid:{resource_id(case, 'Patient', 'patient')}", optional_codes)
-    resources = [with_text(p.table.write(p, to), p.table.text(p, case.language)) for p in plans]
+    resources = [with_text(p.table.write(p, to), p.table.text(p, case.language, to.names)) for p in plans]
     recorded = case.recorded or now
     if bundle_type == "document":
         if recorded is None:

@@ -6,6 +6,7 @@ from mappings.case import SECTIONS, Case
 from mappings.codec import coding_json, dar_extension, term_json
 from mappings.generated import COMPOSITION, SOFTWARE_ID, SOFTWARE_VALUE, div, labels, resource_id
 from mappings.narrative import block
+from mappings.planning import names
 from mappings.report import Json
 from mappings.resource import Planned
 from mappings.terms import TERMS
@@ -47,14 +48,15 @@ def composition(case: Case, plans: list[Planned], subject: str, recorded: str) -
     out["author"] = [{"reference": f"urn:uuid:{SOFTWARE_ID}"}]
     out["title"] = f"Scleromyxedema: case {case.case_id}"
     told = {title: [p for name in names for p in by_section[name]] for title, names in TOLD_IN.items()}
-    out["section"] = [_section(case, title, planned) for title, planned in told.items() if planned]
+    called = names(plans)
+    out["section"] = [_section(case, title, planned, called) for title, planned in told.items() if planned]
     return out
 
 
-def _section(case: Case, title: str, plans: list[Planned]) -> dict[str, Json]:
+def _section(case: Case, title: str, plans: list[Planned], called: dict[str, str]) -> dict[str, Json]:
     """One section: its code, its text, its entries."""
     term = TERMS[f"section-{title}"]
-    blocks = "".join(block(p.table.title(p.item), p.item, p.share) for p in plans)
+    blocks = "".join(block(p.table.title(p.item), p.item, p.share, called) for p in plans)
     head = f'<div xmlns="http://www.w3.org/1999/xhtml" xml:lang="{case.language}" lang="{case.language}">'
     return {
         "title": term.display,

@@ -1,63 +1,109 @@
 """The generated narrative: an item's own words and figures as XHTML, for people and dom-6.
 
-It says what the fields of the item say and nothing more, so it needs no table of its own.
+It says what the fields of the item say and nothing more, so it needs no table of its own. Other
+items are called by the name that their own narrative has.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import is_dataclass
 from html import escape
 from typing import Any
 
 from mappings.report import Json
-from mappings.values import Coding, Concept, Item
+from mappings.shape import shapes
+from mappings.values import Coding, Concept, Item, Period, Relative, Source, When
 
-_HIDDEN = ("key", "note", "codings")
+Names = Mapping[str, str]
+_HIDDEN = ("key", "note", "codings", "kind", "sequence")
 
 
-def human(value: Any) -> str:
+def human(value: Any, names: Names) -> str:
     """A value in words; empty for nothing to say."""
     if value is None or value == ():
         return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Concept):
-        return value.label
-    if isinstance(value, Coding):
-        return value.display or value.code
+    if isinstance(value, str | bool):
+        return value if isinstance(value, str) else "yes" if value else "no"
+    if isinstance(value, Concept | Coding):
+        return value.label if isinstance(value, Concept) else value.display or value.code
     if isinstance(value, tuple):
-        return "; ".join(filter(None, map(human, value)))
+        return "; ".join(filter(None, (human(one, names) for one in value)))
+    if isinstance(value, When):
+        return _when(value, names)
+    if isinstance(value, Relative):
+        return _relative(value, names)
+    if isinstance(value, Source):
+        basis = f" ({value.basis})" if value.basis != "stated" else ""
+        return value.locator + basis if value.locator else value.basis
     if not is_dataclass(value) or type(value).__str__ is not object.__str__:
         return str(value)
-    return ", ".join(f"{name} {text}" for name, text in lines(value))
+    told = lines(value, names)
+    if len(told) > 1 and told[0][0] in (
+        "code",
+        "type",
+    ):  # "colour: yellowish" reads better than "code colour, value ..."
+        return f"{told[0][1]}: {', '.join(text for _, text in told[1:])}"
+    return ", ".join(f"{name} {text}" for name, text in told)
 
 
-def lines(item: Any) -> list[tuple[str, str]]:
-    """(label, words) of each field that has something to say; parts speak for themselves."""
+def _when(when: When, names: Names) -> str:
+    if when.absent is not None:
+        return f"not known ({when.text or when.absent})"
+    if when.encounter is not None:
+        return f"during {names.get(when.encounter, when.encounter)}"
+    if when.period is not None:
+        return _period(when.period, names)
+    text = human(when.relative, names) if when.relative else f"age {when.age}" if when.age else str(when.at)
+    return text + (f" ({when.text})" if when.text else "")
+
+
+def _period(period: Period, names: Names) -> str:
+    start, end = human(period.start, names), human(period.end, names)
+    if start and end:
+        return f"{start} to {end}"
+    told = isinstance(period.start or period.end, Relative)
+    return f"{'began' if told else 'from'} {start}" if start else f"{'ended' if told else 'until'} {end}"
+
+
+def _relative(time: Relative, names: Names) -> str:
+    """ "3 years before the start of ...": the distance, the relation, the anchor."""
+    relation, _, edge = time.relation.rpartition("-")
+    relation, edge = (relation, f"the {edge} of ") if edge in ("start", "end") else (time.relation, "")
+    how_far = f"{time.offset_text or time.offset or time.offset_range or ''} "
+    link = "at" if relation == "concurrent-with" else "during" if relation == "concurrent" else relation
+    return f"{how_far.lstrip()}{link} {edge}{names.get(time.anchor, time.anchor)}"
+
+
+def lines(item: Any, names: Names, title: str = "") -> list[tuple[str, str]]:
+    """(label, words) of each field that says more than the title; parts speak for themselves."""
     found = []
-    for field in fields(item):
-        value = getattr(item, field.name)
-        if field.name in _HIDDEN or (isinstance(value, tuple) and value and isinstance(value[0], Item)):
+    for name, shape in shapes(type(item)).items():
+        value = getattr(item, name)
+        if name in _HIDDEN or (isinstance(value, tuple) and value and isinstance(value[0], Item)):
             continue
-        if text := human(value):
-            found.append((field.name.rstrip("_").replace("_", " "), text))
+        if shape.refs is not None and value:
+            value = tuple(names.get(key, key) for key in (value if shape.many else (value,)))
+        text = human(value, names)
+        if text and not (text in title and len(text) > 2):
+            found.append((shape.json_name.replace("_", " "), text))
     return found
 
 
-def block(title: str, item: Any, share: Any) -> str:
-    """One item as XHTML: a heading and a list."""
-    shown = lines(item) if share is None else [*lines(item), ("here", human(share))]
+def block(title: str, item: Any, share: Any, names: Names) -> str:
+    """One item as XHTML: a heading and a list; of several values only the one that the resource holds."""
+    shown = lines(item, names, title)
+    if share is not None:
+        shown = [("site", human(share, names)) if name == "sites" else (name, text) for name, text in shown]
     notes = [("note", text) for text in getattr(item, "note", ())]
     listed = "".join(f"<li>{escape(name)}: {_escape(text)}</li>" for name, text in shown + notes)
     return f"<p><b>{_escape(title)}</b></p>{f'<ul>{listed}</ul>' if listed else ''}"
 
 
-def narrative(title: str, item: Any, share: Any, language: str) -> dict[str, Json]:
+def narrative(title: str, item: Any, share: Any, language: str, names: Names) -> dict[str, Json]:
     """``Narrative`` with status generated."""
     head = f'<div xmlns="http://www.w3.org/1999/xhtml" xml:lang="{language}" lang="{language}">'
-    return {"status": "generated", "div": f"{head}{block(title, item, share)}</div>"}
+    return {"status": "generated", "div": f"{head}{block(title, item, share, names)}</div>"}
 
 
 def _escape(text: str) -> str:

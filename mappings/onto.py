@@ -36,7 +36,7 @@ def write_onto(
             added.append(planned)
             changes |= _changes(was, [(n, p) for n, p in matched if n.owner is node], to, report, told=False)
     _remaining(was, matched, changes, {p.key for p in added}, remove, report)
-    new = [with_text(p.table.write(p, _fresh(to)), p.table.text(p, case.language)) for p in added]
+    new = [with_text(p.table.write(p, _fresh(to)), p.table.text(p, case.language, to.names)) for p in added]
     if not changes and not new:
         return document  # type: ignore[no-any-return]
     changes |= _renewed(case, plans, was, now)
@@ -101,7 +101,7 @@ def _rewrite(node: Node, planned: Planned, old: dict[str, Json], to: Writing, re
         return node.resource
     apart = {name: value for name, value in node.resource.items() if name not in plain}
     if "text" in apart:
-        apart["text"] = planned.table.text(planned, merged.get("language", to.case.language))
+        apart["text"] = planned.table.text(planned, merged.get("language", to.case.language), to.names)
     names = [n for n in node.resource if n in merged or n in apart] + [n for n in merged if n not in node.resource]
     return {name: apart[name] if name in apart else merged[name] for name in names}
 

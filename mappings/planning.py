@@ -19,11 +19,25 @@ def identify(case: Case, plans: list[Planned]) -> None:
         ids[planned.id] = planned
 
 
+#: Words that begin a title and say only of what kind the item is.
+_KINDS = ("Diagnosis", "Finding", "Course of therapy", "Report", "Device", "Specimen", "Product", "Disease status",
+          "Reported diagnosis", "Reported therapy", "Source")  # fmt: skip
+
+
+def names(plans: list[Planned]) -> dict[str, str]:
+    """What each item is called in the narrative of others: its title without the word for its kind, or its value."""
+    found = {}
+    for planned in plans:
+        kind, _, rest = planned.table.title(planned.item).partition(": ")
+        found[planned.item_key] = rest if rest and kind in _KINDS else kind
+    return found
+
+
 def writing(case: Case, plans: list[Planned], subject: str, optional_codes: bool) -> Writing:
     by_key: dict[str, list[Planned]] = {}
     for planned in plans:
         by_key.setdefault(planned.item_key, []).append(planned)
-    return Writing(case, by_key, subject, optional_codes, lambda: labels(case))
+    return Writing(case, by_key, subject, optional_codes, lambda: labels(case), names(plans))
 
 
 def with_text(resource: dict[str, Json], text: dict[str, Json]) -> dict[str, Json]:

@@ -65,6 +65,7 @@ class Writing:
     subject: str
     optional_codes: bool = False
     labels: Callable[[], dict[str, Json]] = dict
+    names: dict[str, str] = field(default_factory=dict)
     planned: Planned | None = None
     spelled: dict[str, str] = field(default_factory=dict)
 
@@ -319,9 +320,9 @@ class ResourceMap:
             row.write(planned.item, out, to)
         return out
 
-    def text(self, planned: Planned, language: str) -> dict[str, Json]:
-        """The generated narrative of one resource."""
-        return narrative(self.title(planned.item), planned.item, planned.share, language)
+    def text(self, planned: Planned, language: str, names: dict[str, str]) -> dict[str, Json]:
+        """The generated narrative of one resource; ``names`` are what the items of the case are called."""
+        return narrative(self.title(planned.item), planned.item, planned.share, language, names)
 
     # reading
 

@@ -23,9 +23,13 @@ Shapes = dict[str, Shape]
 
 
 class Row:
-    """One row. ``fields`` are the case fields that it maps."""
+    """One row. ``fields`` are the case fields that it maps.
+
+    ``parts`` are (member, field, codec) of what it writes, where no path of it tells.
+    """
 
     fields: tuple[str, ...] = ()
+    parts: tuple[tuple[str, str, Codec | None], ...] = ()
 
     def bind(self, known: Shapes) -> None:
         """Check the row against the dataclass, at import."""

@@ -228,7 +228,8 @@ def _definition(cls: type, definitions: dict[str, Json]) -> dict[str, Json]:
 def _property(shape: Shape, definitions: dict[str, Json]) -> dict[str, Json]:
     if shape.many:
         distinct = {"uniqueItems": True} if shape.words or shape.refs is not None else {}
-        return {"type": "array", "items": _single(shape, definitions), "minItems": int(shape.required)} | distinct
+        least = {"minItems": 1} if shape.required else {}
+        return {"type": "array", "items": _single(shape, definitions)} | least | distinct
     return _single(shape, definitions)
 
 

@@ -111,6 +111,8 @@ class Rate(Row):
 
     def bind(self, known: Shapes) -> None:
         self.rate = quantity().bound(known["rate"])
+        self.parts = (("rateRatio", "over", self.ratio), ("rateRatio", "rate_ratio", self.ratio))
+        self.parts += (("rateQuantity", "rate", self.rate),)
 
     def write(self, item: Any, out: dict[str, Json], to: Any) -> None:
         if item.over is not None:

@@ -73,6 +73,7 @@ class Timed(Row):
 
     def __init__(self, name: str, field: str) -> None:
         self.name, self.field, self.fields = name, field, (field,)
+        self.parts = ((name, field, None), (f"{name}Unit", field, None))
 
     def bind(self, known: Shapes) -> None:
         duration().bound(known[self.field])
@@ -100,7 +101,7 @@ class DoseRate(Row):
 
     fields = ("per_time",)
     ratio = RatioCodec()
-    amount = quantity()
+    parts = (("rateRatio", "per_time", ratio),)
 
     def write(self, item: Any, out: dict[str, Json], to: Any) -> None:
         if item.per_time is not None:
@@ -125,6 +126,7 @@ class Amount(Row):
 
     def bind(self, known: Shapes) -> None:
         self.one, self.range = quantity().bound(known["amount"]), RangeCodec().bound(known["amount_range"])
+        self.parts = (("doseQuantity", "amount", self.one), ("doseRange", "amount_range", self.range))
 
     def write(self, item: Any, out: dict[str, Json], to: Any) -> None:
         if item.amount is not None:
