@@ -1,0 +1,1 @@
+"""Tests of the R4 rules and their checker."""
