@@ -45,11 +45,10 @@ class Scope:
 
     def find(self, base: str, reference: str) -> str | None:
         """Find the fullUrl that a reference leads to from an entry with this base."""
-        for full in (reference, base + reference):
-            plain = full.partition("/_history/")[0]
-            if full in self.urls or plain in self.urls:
-                return full if full in self.urls else plain
-        return None
+        if reference in self.urls:
+            return reference
+        plain = reference.partition("/_history/")[0]
+        return next((full for full in (plain, base + reference, base + plain) if full in self.urls), None)
 
     def missing(self, reference: str, kind: str, run: Run) -> Faults:
         """Say what a reference means that leads out of the Bundle."""

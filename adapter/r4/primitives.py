@@ -106,7 +106,7 @@ def uri_fault(value: Json, run: Run) -> Faults | None:
     found = text_fault(value, run, "a URI")
     if found and found[0].key != "whitespace":
         return found
-    if any(char.isspace() for char in value):
+    if value.split() != [value]:
         return run.fault("pattern/space")
     if value.startswith("urn:uuid:") and not UUID.fullmatch(value):
         return run.fault("urn-uuid")

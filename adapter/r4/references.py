@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from adapter.r4.faults import Check, Faults, Json, Rule, Run, at
-from adapter.r4.primitives import ABSOLUTE, uri_fault
+from adapter.r4.primitives import ABSOLUTE, uri
 from adapter.r4.rules import table
 
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
@@ -80,10 +80,10 @@ def resolve(reference: str, run: Run) -> tuple[str, Faults]:
 
 def form(reference: str, kind: str, run: Run) -> Faults:
     """Check the form of a reference that is not to a contained resource."""
-    if any(char.isspace() for char in reference):
+    if reference.split() != [reference]:
         return run.fault("reference/space")
     if kind or ABSOLUTE.match(reference):
-        return (uri_fault(reference, run) if reference.startswith("urn:") else None) or []
+        return (uri(reference, run) if reference.startswith("urn:") else None) or []
     head, query, _ = reference.partition("?")
     free = run.bundle is None or run.bundle.kind in ("transaction", "batch")
     return [] if query and free and head in table().resources else run.fault("reference/form")

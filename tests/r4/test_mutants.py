@@ -231,6 +231,7 @@ MUTANTS: list[tuple[str, str, str, Json]] = [
         "extension.0",
         {"url": CORE + "condition-dueTo", "valueReference": ref("Patient/1")},
     ),
+    ("extension-part", "administration", "_effectiveDateTime.extension.0.extension.4", {"url": "x", "valueCode": "y"}),
     # narrative
     ("txt-1", "patient", "text.div", "hello"),
     ("txt-1", "patient", "text.div", "<div>a</div>"),
