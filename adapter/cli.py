@@ -16,7 +16,9 @@ import click
 
 import adapter
 from adapter.bugs import bug
+from adapter.cli_validate import validate
 from adapter.files import STREAM, read_bytes, write_all
+from adapter.verify import LEVELS, Verify, received, written
 from mappings import (
     Issue,
     MappingError,
@@ -31,6 +33,7 @@ from mappings import (
 )
 from mappings.bundle import MODES, TYPES
 from mappings.report import outcome
+from mappings.wire import as_plain
 
 EXAMPLES = Path(adapter.__file__).parent.parent / "examples"
 
@@ -45,6 +48,15 @@ _messages = click.option(
 )
 
 
+_verify = click.option(
+    "--verify",
+    type=click.Choice(LEVELS),
+    default="all",
+    show_default=True,
+    help="Hold against FHIR R4 what is written and received, what is received only, or nothing.",
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="fhir-adapter")
 def main() -> None:
@@ -55,6 +67,7 @@ def main() -> None:
       fhir-adapter new -o case.json              start a case of your own
       fhir-adapter to-fhir case.json -o b.json   case -> FHIR Bundle
       fhir-adapter to-case b.json                FHIR Bundle -> case
+      fhir-adapter validate b.json               FHIR or case, against the rules
 
     "-" is standard input or output. Exit status: 0 done, 1 refused (what is wrong is on standard
     error, all of it at once), 2 wrong command line.
@@ -120,9 +133,10 @@ def _report(report: Report, messages: str, summary: str) -> None:
 )
 @click.option("--optional-codes", is_flag=True, help="Add SNOMED CT codes that need a licence.")
 @click.option("--no-literature", is_flag=True, help="Leave out the reports by others.")
+@_verify
 @_messages
 @_output
-def to_fhir_command(case: str, onto: str | None, messages: str, output: str, **options: Any) -> None:
+def to_fhir_command(case: str, onto: str | None, verify: Verify, messages: str, output: str, **options: Any) -> None:
     """Write the case document CASE as a FHIR R4 Bundle.
 
     The same case gives the same bytes: no clock is read. If anything is wrong with the case,
@@ -133,9 +147,10 @@ def to_fhir_command(case: str, onto: str | None, messages: str, output: str, **o
     given = {name: value for name, value in options.items() if value is not None}
     report = Report("case-to-fhir")
     with _refusing(messages):
-        received = None if onto is None else read_bytes(onto)
-        bundle = to_fhir(load_case(read_bytes(case)), onto=received, report=report, **given)
-        write_all([(output, encode(bundle, pretty=True))])
+        before = None if onto is None else as_plain(read_bytes(onto))
+        bundle = to_fhir(load_case(read_bytes(case)), onto=before, report=report, **given)
+        report.issues += received(before, verify)
+        write_all([(output, encode(written(bundle, verify, before), pretty=True))])
         count = len(bundle.get("entry", ()))
         _report(report, messages, f"{count} entries; {report.mapped} of {report.total} values of the case written")
 
@@ -160,10 +175,17 @@ def _check_options(case: str, onto: str | None, options: dict[str, Any]) -> None
 @click.option("--strict", is_flag=True, help="Refuse a Bundle of which anything is not mapped.")
 @click.option("--patient", metavar="ID", help="Which Patient, if the Bundle holds several: its id or fullUrl.")
 @click.option("--report", "report_file", metavar="FILE", help="Write what became of every value to FILE, as JSON.")
+@_verify
 @_messages
 @_output
 def to_case_command(
-    bundle: str, strict: bool, patient: str | None, report_file: str | None, messages: str, output: str
+    bundle: str,
+    strict: bool,
+    patient: str | None,
+    report_file: str | None,
+    verify: Verify,
+    messages: str,
+    output: str,
 ) -> None:
     """Read the FHIR R4 BUNDLE into a case document.
 
@@ -174,7 +196,9 @@ def to_case_command(
     if report_file is not None and _same(report_file, output):
         raise click.UsageError("--report and the case need two places: give -o FILE.")
     with _refusing(messages):
-        case, report = from_fhir(read_bytes(bundle), patient=patient, strict=strict)
+        document = as_plain(read_bytes(bundle))
+        case, report = from_fhir(document, patient=patient, strict=strict)
+        report.issues += received(document, verify, strict)
         results = [(output, encode(dump_case(case), pretty=True))]
         if report_file is not None:
             results.append((report_file, encode(report.as_json(), pretty=True)))
@@ -259,3 +283,6 @@ def demo(context: click.Context) -> None:
         ]
         write_all([(STREAM, "\n\n".join(told).encode() + b"\n")])
     context.exit(0 if identical else 1)
+
+
+main.add_command(validate)

@@ -16,9 +16,11 @@ from werkzeug.exceptions import HTTPException
 from adapter.asking import FHIR, JSON, NDJSON, accepted, body, boolean, instant, one_of, query
 from adapter.bugs import bug
 from adapter.capability import capability_statement
+from adapter.verify import LEVELS, findings, received, written
 from mappings import Issue, MappingError, Report, dump_case, encode, from_fhir, load_case, to_fhir
 from mappings.bundle import MODES, TYPES
 from mappings.report import Json, outcome
+from mappings.wire import as_plain
 
 MAX_BODY = 10 * 2**20  # bytes
 #: The status of each issue code; every other one is 422: well-formed, and not convertible.
@@ -42,6 +44,7 @@ def create_app(max_body: int = MAX_BODY) -> Flask:
     app.url_map.merge_slashes = False  # /fhir//metadata would be answered by a redirect in HTML
     app.add_url_rule("/fhir/$to-fhir", "to-fhir", convert_to_fhir, methods=["POST"])
     app.add_url_rule("/fhir/$to-case", "to-case", convert_to_case, methods=["POST"])
+    app.add_url_rule("/fhir/$validate", "validate", validate, methods=["POST"])
     app.add_url_rule("/fhir/metadata", "metadata", metadata, methods=["GET"])
     app.add_url_rule("/livez", "livez", livez, methods=["GET"])
     app.register_error_handler(MappingError, lambda error: refusal(error.issues))
@@ -57,22 +60,43 @@ def convert_to_fhir() -> Response:
     """``POST /fhir/$to-fhir``: a case document becomes a Bundle."""
     content_type = accepted(FHIR, JSON)
     options = query(
-        {"type": one_of(*TYPES), "mode": one_of(*MODES), "subject": str, "now": instant, "literature": boolean}
+        {
+            "type": one_of(*TYPES),
+            "mode": one_of(*MODES),
+            "subject": str,
+            "now": instant,
+            "literature": boolean,
+            "verify": one_of(*LEVELS),
+        }
     )
+    verify = options.pop("verify", LEVELS[0])
     bundle_type = options.pop("type", TYPES[0])
     if "mode" in options and bundle_type != "transaction":
         issue = Issue("bad-request", "The query parameter mode does nothing here.", expected="type=transaction with it")
         raise MappingError(issue)
     report = Report("case-to-fhir")
     bundle = to_fhir(load_case(body()), bundle_type=bundle_type, report=report, **options)
-    return _converted(bundle, report, content_type)
+    return _converted(written(bundle, verify), report, content_type)
 
 
 def convert_to_case() -> Response:
     """``POST /fhir/$to-case``: any FHIR R4 document of one patient becomes a case document."""
     content_type = accepted(JSON)
-    case, report = from_fhir(body(*NDJSON), **query({"strict": boolean, "patient": str}))
+    options = query({"strict": boolean, "patient": str, "verify": one_of(*LEVELS)})
+    verify = options.pop("verify", LEVELS[0])
+    document = as_plain(body(*NDJSON))
+    case, report = from_fhir(document, **options)
+    report.issues += received(document, verify, options.get("strict", False))
     return _converted(dump_case(case), report, content_type)
+
+
+def validate() -> Response:
+    """``POST /fhir/$validate``: a FHIR resource or a case against its rules; 200 for any JSON, whatever it says."""
+    content_type = accepted(FHIR, JSON)
+    query({})
+    raw = body(*NDJSON)
+    as_plain(raw)  # what is no JSON is refused as elsewhere
+    return answer(outcome(findings(raw), "All good."), content_type)
 
 
 def metadata() -> Response:

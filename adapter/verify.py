@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
@@ -14,19 +16,33 @@ Verify = Literal["all", "input", "off"]
 LEVELS: tuple[Verify, ...] = ("all", "input", "off")
 
 
-def written(bundle: dict[str, Json], verify: Verify) -> dict[str, Json]:
-    """The Bundle, if it keeps to R4; a broken rule in what we write is our bug, and it does not leave."""
+def written(bundle: dict[str, Json], verify: Verify, onto: Json = None) -> dict[str, Json]:
+    """The Bundle, if it keeps to R4; a broken rule in what we write is our bug, and it does not leave.
+
+    ``onto`` is what the facts were written onto: its own faults are its sender's and stay as they are.
+    """
     if verify == "all":
-        faults = [issue for issue in check(bundle) if issue.level == "error"]
+        before = Counter(map(_fault, check(onto))) if onto is not None else Counter[str]()
+        faults = Counter(_fault(issue) for issue in check(bundle) if issue.level == "error") - before
         if faults:
-            rules = ", ".join(sorted({f"{i.rule} at {i.path}" for i in faults})[:5])
-            raise MappingError(Issue("bug", f"What was to be written breaks FHIR R4: {rules}."))
+            raise MappingError(Issue("bug", f"What was to be written breaks FHIR R4: {', '.join(sorted(faults)[:5])}."))
     return bundle
 
 
-def received(document: Json, verify: Verify) -> list[Issue]:
+_INDEX = re.compile(r"\[[0-9]+\]")
+
+
+def _fault(issue: Issue) -> str:
+    """A fault by its rule and its place, whichever entry it is in."""
+    return f"{issue.rule} at {_INDEX.sub('', issue.path)}"
+
+
+def received(document: Json, verify: Verify, strict: bool = False) -> list[Issue]:
     """What of a received document breaks R4; nothing is refused for it but by ``strict``."""
-    return [] if verify == "off" or not isinstance(document, dict) else check(document)
+    found = check(document) if verify != "off" and isinstance(document, dict) else []
+    if strict and any(issue.level == "error" for issue in found):
+        raise MappingError(found)
+    return found
 
 
 def findings(raw: bytes, models: bool = False) -> list[Issue]:
