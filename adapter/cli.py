@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 import adapter
+from adapter import listings
 from adapter.bugs import bug
 from adapter.cli_validate import validate
 from adapter.files import STREAM, read_bytes, write_all
@@ -286,3 +287,4 @@ def demo(context: click.Context) -> None:
 
 
 main.add_command(validate)
+listings.add_to(main)
