@@ -6,6 +6,7 @@ items are called by the name that their own narrative has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from html import escape
@@ -16,7 +17,7 @@ from mappings.shape import shapes
 from mappings.values import Coding, Concept, Item, Period, Relative, Source, When
 
 Names = Mapping[str, str]
-_HIDDEN = ("key", "note", "codings", "kind", "sequence")
+_HIDDEN = ("key", "note", "codings", "sequence")
 
 
 def human(value: Any, names: Names) -> str:
@@ -39,11 +40,9 @@ def human(value: Any, names: Names) -> str:
     if not is_dataclass(value) or type(value).__str__ is not object.__str__:
         return str(value)
     told = lines(value, names)
-    if len(told) > 1 and told[0][0] in (
-        "code",
-        "type",
-    ):  # "colour: yellowish" reads better than "code colour, value ..."
-        return f"{told[0][1]}: {', '.join(text for _, text in told[1:])}"
+    if told and told[0][0] in ("code", "type"):  # "colour: yellowish" reads better than "code colour, value yellowish"
+        rest = ", ".join(f"({text})" if name == "source" else text for name, text in told[1:])
+        return told[0][1] + ("" if not rest else f" {rest}" if rest.startswith("(") else f": {rest}")
     return ", ".join(f"{name} {text}" for name, text in told)
 
 
@@ -80,12 +79,16 @@ def lines(item: Any, names: Names, title: str = "") -> list[tuple[str, str]]:
     found = []
     for name, shape in shapes(type(item)).items():
         value = getattr(item, name)
-        if name in _HIDDEN or (isinstance(value, tuple) and value and isinstance(value[0], Item)):
+        if (
+            name in _HIDDEN
+            or (name == "kind" and isinstance(item, Item))
+            or (isinstance(value, tuple) and value and isinstance(value[0], Item))
+        ):
             continue
         if shape.refs is not None and value:
             value = tuple(names.get(key, key) for key in (value if shape.many else (value,)))
         text = human(value, names)
-        if text and not (text in title and len(text) > 2):
+        if text and not (len(text) > 2 and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", title)):
             found.append((shape.json_name.replace("_", " "), text))
     return found
 
@@ -96,7 +99,8 @@ def block(title: str, item: Any, share: Any, names: Names) -> str:
     if share is not None:
         shown = [("site", human(share, names)) if name == "sites" else (name, text) for name, text in shown]
     notes = [("note", text) for text in getattr(item, "note", ())]
-    listed = "".join(f"<li>{escape(name)}: {_escape(text)}</li>" for name, text in shown + notes)
+    told = (name if text == "yes" else f"{name}: {text}" for name, text in shown + notes)
+    listed = "".join(f"<li>{_escape(line)}</li>" for line in told)
     return f"<p><b>{_escape(title)}</b></p>{f'<ul>{listed}</ul>' if listed else ''}"
 
 

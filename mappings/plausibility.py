@@ -9,7 +9,7 @@ from mappings.case import Case
 from mappings.concepts.therapy import Therapy
 from mappings.report import Issue
 from mappings.terms import TERMS
-from mappings.values import Concept, Quantity
+from mappings.values import Concept, Quantity, When
 
 #: IVIg a cycle: from a tenth to twice of what is usual in scleromyxedema (0.4 to 2 g/kg).
 USUAL_G_PER_KG = (Decimal("0.2"), Decimal("4"))
@@ -51,21 +51,32 @@ def _therapy(case: Case, index: int, therapy: Therapy) -> Iterator[Issue]:
 
 
 def _unusual(dose: Quantity) -> bool:
+    """Far from 0.4 to 2 g/kg; a dose in mg/kg is compared in g/kg, and kept as it is."""
     low, high = USUAL_G_PER_KG
-    return dose.unit == "g/kg" and not low <= dose.value <= high
+    factor = {"g/kg": Decimal(1), "mg/kg": Decimal("0.001")}.get(dose.unit)
+    return factor is not None and not low <= dose.value * factor <= high
 
 
 def _order(here: str, therapy: Therapy) -> Iterator[Issue]:
     """Cycles whose days run against their numbers; days are compared as far as both are known."""
-    last: tuple[int, str] | None = None
-    for n, given in enumerate(therapy.administrations):
-        period = given.when.period
-        start = given.when.at or (period.start if period and isinstance(period.start, str) else None)
-        if given.cycle is None or start is None:
-            continue
-        if last is not None and given.cycle > last[0] and start[:10] < last[1][: len(start[:10])]:
-            yield _warn(f"{here}/administrations/{n}/when", "A later cycle is dated before an earlier one.")
-        last = max(last or (0, ""), (given.cycle, start[:10]))
+    records = [(f"{here}/cycle_records/{n}", r.number, r.when) for n, r in enumerate(therapy.cycle_records)]
+    given = [(f"{here}/administrations/{n}", a.cycle, a.when) for n, a in enumerate(therapy.administrations)]
+    for listed in (records, given):
+        last = (0, "")
+        for pointer, cycle, when in listed:
+            start = _start(when)
+            if cycle is None or start is None:
+                continue
+            if cycle > last[0] and start < last[1][: len(start)]:
+                yield _warn(f"{pointer}/when", "A later cycle is dated before an earlier one.")
+            last = max(last, (cycle, start))
+
+
+def _start(when: When | None) -> str | None:
+    """The day, month or year in which something began, if it is told."""
+    period = when.period if when else None
+    start = (when.at if when else None) or (period.start if period else None)
+    return start[:10] if isinstance(start, str) else None
 
 
 def _weights(case: Case, here: str, therapy: Therapy) -> Iterator[Issue]:

@@ -308,7 +308,8 @@ def test_t13_laboratory(bundle: Json) -> None:
     """T13: one absent infectious state; six tests without a result."""
 
     def glucose(b: Json) -> Json:
-        return observation(b, "blood-glucose")
+        named = [o for o in patients_own(b, "Observation") if o["code"].get("text") == "blood glucose"]
+        return one(named)
 
     holds(
         traps.t13_no_normal_panels,
