@@ -73,7 +73,7 @@ def to_fhir(
         if recorded is None:
             raise MappingError(Issue("needs-time", path="case.recorded", pointer="/recorded"))
         resources.insert(0, composition(case, plans, to.subject, recorded))
-    resources.append(software(case))
+    resources.append(software())
     targets = [f"urn:uuid:{resource['id']}" for resource in resources]
     resources.append(provenance(case, targets, f"urn:uuid:{SOFTWARE_ID}", recorded))
     entries = _entries(resources, bundle_type, mode, report)

@@ -32,6 +32,7 @@ class Place:
     shape: Shape
     parent: type
     item: str
+    wrong: bool = False
 
 
 def path_of(pointer: str) -> str:
@@ -58,15 +59,25 @@ def places(node: Any, cls: type, pointer: str = "", item: str = "patient") -> It
         item = key if isinstance(key, str) else ""
     for shape in shapes(cls).values():
         value = _field(node, shape)
-        if value is None:
+        made = not isinstance(node, dict)
+        if value is None and not (made and shape.required):
             continue
         here = f"{pointer}/{shape.json_name}"
         many = shape.many and isinstance(value, list | tuple) and (value or not shape.required)
         for step, one in [(f"{here}/{i}", v) for i, v in enumerate(value)] if many else [(here, value)]:
-            place = Place(step, one, _chosen(shape, one), cls, item)
+            place = Place(step, one, _chosen(shape, one), cls, item, made and not _fits(shape, one, value))
             yield place
             if place.shape.is_object and isinstance(one, dict | place.shape.type):
                 yield from places(one, place.shape.type, step, item)
+
+
+def _fits(shape: Shape, one: Any, value: Any) -> bool:
+    """Whether a value that was made in Python is of the type that its field declares."""
+    if shape.many and type(value) is not tuple:
+        return False
+    if shape.choices:
+        return any(_fits(choice, one, one) for choice in shape.choices)
+    return type(one) is shape.type and (not shape.words or one in shape.words)
 
 
 def _chosen(shape: Shape, value: Any) -> Shape:
@@ -97,7 +108,9 @@ def problems(root: Any) -> list[Issue]:
 
 def _field_problems(place: Place) -> Iterator[Issue]:
     shape, value = place.shape, place.value
-    if shape.many and value in ((), []):
+    if place.wrong:
+        yield issue("wrong-type", place.pointer, shape.type.__name__)
+    elif shape.many and value in ((), []):
         yield issue("missing-field", place.pointer, "one at least")
     elif isinstance(value, str):
         if not value.isprintable() and _UNFIT.search(value):

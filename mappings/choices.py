@@ -24,7 +24,7 @@ from mappings.codec import (
     read_duration,
 )
 from mappings.report import Json
-from mappings.rows import Row, Shapes, _left
+from mappings.rows import Row, Shapes, _left, _list
 from mappings.shape import shapes
 from mappings.terms import TERMS, WORDS
 from mappings.values import (
@@ -79,7 +79,7 @@ def _text_json(text: str | None) -> list[Json]:
 def _urls(json: Json) -> dict[str, dict[str, Json]]:
     """The extensions of an element by url; the first of each."""
     found: dict[str, dict[str, Json]] = {}
-    for one in json.get("extension", ()) if isinstance(json, dict) else ():
+    for one in _list(json, "extension") if isinstance(json, dict) else ():
         if isinstance(one, dict) and isinstance(one.get("url"), str):
             found.setdefault(one["url"], one)
     return found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mappings.report import Json
 from mappings.shape import Shape
 from mappings.terms import BASE, CODES, TERMS, WORDS, Term
-from mappings.values import TIME_UNITS, Coding, Concept, Duration, Quantity, Range, Ratio
+from mappings.values import CODE, LINE, TIME_UNITS, URI, Coding, Concept, Duration, Quantity, Range, Ratio
 
 if TYPE_CHECKING:
     from mappings.resource import Reading, Writing
@@ -161,6 +161,7 @@ class Word:
         return term_json(term, to.optional_codes)
 
     def read(self, json: Json, by: Reading) -> Any:
+        _no_error(json)
         if self.form == "code":
             word = self._by_code.get(_need(json, str, "a code"))
         else:
@@ -177,6 +178,13 @@ class Word:
         return f"one of {', '.join(sorted(self._by_code))}"
 
 
+def _no_error(json: Json) -> None:
+    """A status of entered-in-error takes back the whole record."""
+    codings = json.get("coding") if isinstance(json, dict) else None
+    if json == "entered-in-error" or any(code == "entered-in-error" for _, code in pairs(codings)):
+        raise Unread("entered-in-error", "The record is marked as entered in error.")
+
+
 def word(table: str) -> Word:
     """A word <-> a bare `code`."""
     return Word(table, "code")
@@ -191,8 +199,9 @@ def pairs(codings: Json) -> Iterable[tuple[Any, Any]]:
     """(system, code) of each Coding of a list, malformed ones left out."""
     if isinstance(codings, list):
         for coding in codings:
-            if isinstance(coding, dict) and type(coding.get("code")) is str:
-                yield coding.get("system"), coding["code"]
+            system, code = (coding.get("system"), coding.get("code")) if isinstance(coding, dict) else (None, None)
+            if type(code) is str and (system is None or type(system) is str):
+                yield system, code
 
 
 def coding_json(coding: Coding) -> dict[str, Json]:
@@ -219,6 +228,8 @@ def _read_coding(json: Json) -> Coding:
     got = [json.get(name) for name in ("system", "code", "display", "version")]
     if type(got[0]) is not str or type(got[1]) is not str or not all(v is None or type(v) is str for v in got[2:]):
         raise Unread("wrong-type", "The Coding lacks its system or code.", "system and code as strings")
+    if not (URI.ok(got[0]) and CODE.ok(got[1]) and all(v is None or LINE.ok(v) for v in got[2:])):
+        raise Unread("bad-value", "The Coding's system is no URI, or its code no code.", URI.meaning)
     chosen = json.get("userSelected")
     return Coding(got[0], got[1], got[2], got[3], chosen if isinstance(chosen, bool) else None)
 
@@ -246,16 +257,18 @@ class ConceptCodec:
     def read(self, json: Json, by: Reading) -> Any:
         _need(json, dict, "a CodeableConcept")
         found = []
-        for coding in json.get("coding", ()):
+        for index, coding in enumerate(_need(json.get("coding", []), list, "an array of Codings")):
             try:
                 found.append(_read_coding(coding))
                 by.node.licensed |= (found[-1].system, found[-1].code) in LICENSED_PAIRS
             except Unread as error:
-                by.unread(error.at("coding"))
+                by.unread(error.at("coding", index))
         text = json.get("text")
-        if not found and type(text) is not str:
+        if type(text) is not str or not LINE.ok(text):
+            text = None
+        if not found and text is None:
             raise Unread("unreadable-element", "The concept has neither text nor a whole coding.")
-        return Concept(text if type(text) is str else None, tuple(found))
+        return Concept(text, tuple(found))
 
 
 def _licensed(value: Concept) -> list[dict[str, Json]]:
@@ -359,12 +372,12 @@ def read_duration(json: Json) -> Duration:
     """A Duration in UCUM units of time."""
     _need(json, dict, "a Duration")
     unit = json.get("code")
-    if json.get("system") != UCUM or unit not in TIME_UNITS:
+    if json.get("system") != UCUM or type(unit) is not str or unit not in TIME_UNITS:
         raise Unread("wrong-unit", "The duration has no UCUM unit of time.", f"one of {', '.join(TIME_UNITS)}")
     if json.get("comparator") is not None:
         raise Unread("modifier", "A comparator is not understood here.", "an exact number").at("comparator")
     value = number(json.get("value"))
-    if value < 0:
+    if value.is_signed():
         raise Unread("bad-value", "A duration is not negative.", "0 or more").at("value")
     return Duration(value, unit)
 

@@ -26,7 +26,8 @@ SAME_CYCLE, NEXT_CYCLE = 5, 14
 
 
 def derive_courses(received: Received) -> None:
-    """Give each drug whose administrations belong to no course one course of basis `derived`."""
+    """Give each drug whose administrations belong to no course one course of basis `derived`; anew at each reading."""
+    received.forget()
     listed = {id(t) for n in received.everyone if n.table is DRUG for t in _targets(received, n, "derivedFrom")}
     by_drug: dict[str, list[Node]] = {}
     for node in received.everyone:
@@ -63,18 +64,20 @@ def _drug(received: Received, node: Node) -> str | None:
 def _course(received: Received, name: str, nodes: list[Node]) -> Node:
     """The course as a resource that nobody sent: its drug as the first administration has it."""
     key = f"derived-{name}"
+    if any(node.key == key and node.table is not None for node in received.nodes):
+        key += "-too"
     system, case_id = received.identity
     id_ = resource_id(SimpleNamespace(case_system=system, case_id=case_id), DRUG.type, key)
-    patient = received.patient.full_url or f"Patient/{received.patient.resource.get('id')}"
     resource: dict[str, Json] = {
         "resourceType": DRUG.type,
         "id": id_,
         "extension": [{"url": SOURCE, "extension": [{"url": "basis", "valueCode": "derived"}]}],
         "status": "unknown",
         "medicationCodeableConcept": _concept(received, nodes[0]),
-        "subject": {"reference": patient},
+        "subject": nodes[0].resource.get("subject"),
     }
     node = Node(-1, f"({key})", DRUG.type, resource, DRUG.type, f"urn:uuid:{id_}", key, key, table=DRUG)
+    node.container = nodes[0].container or nodes[0]  # where its references mean what they mean there
     for administration in nodes:
         administration.owner, administration.slot, administration.given = node, "administrations", True
     return node

@@ -46,14 +46,14 @@ def div(language: str, text: str) -> dict[str, Json]:
     return {"status": "generated", "div": f"{head}<p>{text}</p></div>"}
 
 
-def software(case: Identity) -> dict[str, Json]:
-    """The adapter itself, as the Device that assembled the Bundle."""
+def software() -> dict[str, Json]:
+    """The adapter itself, as the Device that assembled the Bundle: the same in every case, so without labels."""
     return {
         "resourceType": "Device",
         "id": SOFTWARE_ID,
-        "meta": {"profile": [SOFTWARE]} | labels(case),
-        "language": case.language,
-        "text": div(case.language, f"Software {SOFTWARE_VALUE}"),
+        "meta": {"profile": [SOFTWARE]},
+        "language": "en",
+        "text": div("en", f"Software {SOFTWARE_VALUE}"),
         "identifier": [{"system": SOFTWARE_SYSTEM, "value": SOFTWARE_VALUE}],
         "type": term_json(TERMS.adapter_software),
         "version": [{"value": VERSION}],

@@ -127,14 +127,15 @@ def _pair_by(
 
 
 def _exact(item: Json) -> list[Any]:
-    return [_frozen(item)]
+    return [frozen(item)]
 
 
-def _frozen(json: Json) -> Any:
+def frozen(json: Json) -> Any:
+    """A value that is equal, and can be looked up, where the JSON text is the same but for the order of members."""
     if isinstance(json, dict):
-        return ("{", frozenset((name, _frozen(value)) for name, value in json.items()))
+        return ("{", frozenset((name, frozen(value)) for name, value in json.items()))
     if isinstance(json, list):
-        return ("[", *map(_frozen, json))
+        return ("[", *map(frozen, json))
     return (type(json).__name__, str(json))
 
 
@@ -146,7 +147,7 @@ def _anchors(item: Json) -> list[Any]:
         return [("url", item["url"])]
     if isinstance(item.get("reference"), str):
         return [("reference", item["reference"])]
-    if isinstance(item.get("system"), str):
+    if isinstance(item.get("system"), str) and isinstance(item.get("value", ""), str):  # no Quantity
         return [(item["system"], str(item.get("code")), str(item.get("value")))]
     if isinstance(item.get("code"), dict):
         return [("code", *pair_) for pair_ in pairs(item["code"].get("coding"))]
@@ -167,7 +168,7 @@ def merge(was: Json, old: Json, new: Json, dropped: Dropped, pointer: str = "") 
     """
     if same(old, new):
         return was
-    if isinstance(was, dict) and isinstance(old, dict) and isinstance(new, dict):
+    if isinstance(was, dict) and isinstance(old, dict) and isinstance(new, dict) and not _leads_elsewhere(old, new):
         return _merge_object(was, old, new, dropped, pointer)
     if isinstance(was, list) and isinstance(old, list) and isinstance(new, list):
         return _merge_list(was, old, new, dropped, pointer)
@@ -175,6 +176,11 @@ def merge(was: Json, old: Json, new: Json, dropped: Dropped, pointer: str = "") 
         for step, value in rest(was, old, pointer):
             dropped(step, value)
     return new
+
+
+def _leads_elsewhere(old: dict[str, Json], new: dict[str, Json]) -> bool:
+    """Whether they are References to two things: a display of the one does not fit the other."""
+    return "reference" in old and "reference" in new and not same(old["reference"], new["reference"])
 
 
 def _merge_object(
@@ -245,9 +251,18 @@ def _merge_list(was: list[Json], old: list[Json], new: list[Json], dropped: Drop
         else:
             for inner, part in rest(value, old[to_old[index]], step):
                 dropped(inner, part)
+    if [j for _, j in sorted(to_new.items())] != sorted(to_new.values()):
+        _reorder(out, placed)
     origin = {j: i for i, j in to_new.items()}
     added = [j for j, item in enumerate(new) if j not in placed and not (j in origin and same(old[origin[j]], item))]
     return _insert(out, new, set(added), placed)
+
+
+def _reorder(out: list[Json], placed: dict[int, int]) -> None:
+    """Put the facts in their new order into the places that facts have; what is foreign stays between them."""
+    items = {j: out[index] for j, index in placed.items()}
+    for j, index in zip(sorted(placed), sorted(placed.values()), strict=True):
+        out[index], placed[j] = items[j], index
 
 
 def _insert(out: list[Json], new: list[Json], added: set[int], placed: dict[int, int]) -> list[Json]:

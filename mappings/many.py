@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mappings.codec import Codec, ReferenceCodec, Unread
 from mappings.report import Json
-from mappings.rows import Row, Shapes, _json_steps, _left, _list, _put, _reach, _steps
+from mappings.rows import Row, Shapes, _json_steps, _left, _list, _put, _reach, _steps, read_one
 
 if TYPE_CHECKING:
     from mappings.resource import AnyMap, Reading, Writing
@@ -133,7 +133,7 @@ class Spread(Row):
         if json is MISSING:
             return
         try:
-            into[self.field] = (self.codec.read(json, by),)
+            into[self.field] = (read_one(json, self.codec, by, _json_steps(self.steps)),)
         except Unread as error:
             _left(error.at(*_json_steps(self.steps)), False, by)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from mappings import lens, wire
 from mappings.account import bare
 from mappings.case import Case
 from mappings.check import plan
+from mappings.codec import Unread
 from mappings.composition import composition
 from mappings.entries import REMOVED, put_back, where
 from mappings.generated import SOFTWARE_ID, is_generated, provenance, request
@@ -35,11 +37,11 @@ def write_onto(
         if node.index < 0 and changes.pop(node.pointer, None) is not None:
             added.append(planned)
             changes |= _changes(was, [(n, p) for n, p in matched if n.owner is node], to, report, told=False)
-    _remaining(was, matched, changes, {p.key for p in added}, remove, report)
+    _remaining(was, matched, changes, {p.item_key for p in plans}, remove, report)
     new = [with_text(p.table.write(p, _fresh(to)), p.table.text(p, case.language, to.names)) for p in added]
+    changes |= _renewed(case, plans, was, now if changes or new else None)
     if not changes and not new:
         return document  # type: ignore[no-any-return]
-    changes |= _renewed(case, plans, was, now)
     out = _add(put_back(document, changes), new)
     if out.pop("signature", None) is not None:
         report.add("signature-dropped", path="Bundle.signature", pointer="/signature")
@@ -69,21 +71,30 @@ def _fresh(to: Writing) -> Writing:
 
 
 def _match(was: Read, plans: list[Planned]) -> list[tuple[Node, Planned]]:
-    """Each received resource with the resource of the case that it is; ids and references are the received ones."""
-    by_key = {node.key: node for node in was.nodes}
-    found = []
-    for planned in plans:
-        node = by_key.get(planned.key)
-        if node is None and planned.share is not None:
-            node = by_key.get(planned.item_key)
-            if node is not None and planned.share not in node.into.get(planned.table.spread.field, ()):  # type: ignore[union-attr]
-                node = None
-        if node is not None and adopt(planned, node, was.ref(node)):
-            found.append((node, planned))
-    there = {node.key for node, _ in found}
-    for node, _ in found:  # a reference keeps its spelling as long as its target stays what it was
+    """Each received resource with the resource of the case that it is; ids and references are the received ones.
+
+    Of several resources of one item each keeps its share, or the key made of it, or else its place.
+    """
+    waiting: dict[str, list[Node]] = {}
+    for node in was.nodes:
+        waiting.setdefault(node.item_key, []).append(node)
+    shares = {id(node): planned.share for node, planned in was.matched}
+    found: dict[int, Node] = {}
+    for fits in (
+        lambda node, planned: shares[id(node)] == planned.share,
+        lambda node, planned: node.key == planned.key,
+        lambda node, planned: True,
+    ):
+        for planned in plans:
+            nodes = waiting.get(planned.item_key, [])
+            node = next((n for n in nodes if fits(n, planned)), None) if id(planned) not in found else None
+            if node is not None and adopt(planned, node, was.ref(node)):
+                nodes.remove(node)
+                found[id(planned)] = node
+    there = {node.key for node in found.values()}
+    for node in found.values():  # a reference keeps its spelling as long as its target stays what it was
         node.spelled = {key: spelling for key, spelling in node.spelled.items() if key in there}
-    return found
+    return [(found[id(planned)], planned) for planned in plans if id(planned) in found]
 
 
 def _rewrite(node: Node, planned: Planned, old: dict[str, Json], to: Writing, report: Report) -> dict[str, Json]:
@@ -110,18 +121,18 @@ def _remaining(
     was: Read,
     matched: list[tuple[Node, Planned]],
     changes: dict[str, Json],
-    added: set[str],
+    items: set[str],
     remove: bool,
     report: Report,
 ) -> None:
-    """What was read but is no longer in the case: kept, or removed on request or if its type changed."""
+    """What was read and is no longer in the case: kept, or removed on request; a part of an item that is, removed."""
     found = {id(node) for node, _ in matched}
     for node in was.nodes:
         if id(node) not in found and node.index >= 0:
-            gone = remove or node.key in added
+            gone = remove or node.item_key in items
             if gone:
                 changes[node.pointer] = REMOVED
-            report.add("removed" if gone else "not-in-case", pointer=node.pointer or "/", path=where(node, ""))
+            report.add("removed" if gone else "not-in-case", pointer=node.pointer, path=where(node, ""))
 
 
 def _add(document: dict[str, Json], new: list[dict[str, Json]]) -> dict[str, Json]:
@@ -139,6 +150,29 @@ def _add(document: dict[str, Json], new: list[dict[str, Json]]) -> dict[str, Jso
     return document
 
 
+def _spellings(was: Read, node: Node, json: Json) -> Iterator[tuple[str, str]]:
+    """(reference as the document at large spells it, reference as this resource does) of all that lead somewhere."""
+    if isinstance(json, dict) and isinstance(json.get("reference"), str):
+        try:
+            target = was.received.resolve(json, node)
+        except Unread:
+            target = None
+        if target is not None:
+            yield was.ref(target), json["reference"]
+    for inner in json.values() if isinstance(json, dict) else json if isinstance(json, list) else ():
+        yield from _spellings(was, node, inner)
+
+
+def _respelled(json: Json, spelled: dict[str, str]) -> Json:
+    """The same with its references spelled so."""
+    if isinstance(json, dict):
+        return {
+            name: spelled.get(value, value) if name == "reference" else _respelled(value, spelled)
+            for name, value in json.items()
+        }
+    return [_respelled(one, spelled) for one in json] if isinstance(json, list) else json
+
+
 def _renewed(case: Case, plans: list[Planned], was: Read, now: str | None) -> dict[str, Json]:
     """Our own Provenance and Composition, if the document has them, speak of what it now holds."""
     device = was.software_ref() or f"urn:uuid:{SOFTWARE_ID}"
@@ -146,16 +180,17 @@ def _renewed(case: Case, plans: list[Planned], was: Read, now: str | None) -> di
     changes = {}
     for node in ours:
         made = []
-        for of, planned, recorded in ((was.case, was.plans, was.case.recorded), (case, plans, case.recorded or now)):
-            time = recorded or was.case.recorded
+        for of, planned, time in ((was.case, was.plans, was.case.recorded), (case, plans, case.recorded or now)):
             if node.type == "Provenance":
                 refs = [was.ref(n) for n in ours if n.type == "Composition"] + [p.ref for p in planned]
                 refs += [was.ref(n) for n in ours if n.type == "Device"]
                 made.append(provenance(of, refs, device, time))
             elif node.type == "Composition":
-                made.append(composition(of, planned, was.subject, time or ""))
+                made.append(composition(of, planned, was.subject, time or was.case.recorded or ""))
         if made:
-            resource = lens.merge(node.resource, made[0], made[1], lambda pointer, json: None)
+            spelled = dict(_spellings(was, node, node.resource))
+            old, new = (_respelled(json, spelled) for json in made)
+            resource = lens.merge(node.resource, old, new, lambda pointer, json: None)
             if resource is not node.resource:
                 changes[node.pointer] = resource
     return changes

@@ -11,7 +11,7 @@ from mappings.check import places, plan, problems
 from mappings.codec import Unread, coding
 from mappings.derive import derive_courses, group_cycles
 from mappings.generated import SOFTWARE, is_generated, labels
-from mappings.received import Received
+from mappings.received import Received, hash_of
 from mappings.report import Issue, Json, MappingError, Report
 from mappings.resource import Node, Writing, adopt, members
 from mappings.shape import shapes
@@ -44,7 +44,6 @@ def from_fhir(bundle: Any, *, patient: str | None = None, strict: bool = False) 
 def read(document: Any, patient: str | None, identity: tuple[str, str] | None = None) -> Read:
     """Read a bundle; the fix point of "a resource that refers to one that cannot be read is read without it"."""
     received = Received(document, patient, identity)
-    derive_courses(received)
     while True:
         _read_nodes(received)
         found = Read(received)
@@ -56,6 +55,7 @@ def _read_nodes(received: Received) -> None:
     """Read every node that has a table; one that fails loses it, and those that referred to it are read again."""
     while True:
         failed = False
+        derive_courses(received)
         for node in received.everyone:
             if not node.given:  # a derived owner stays
                 node.owner, node.slot = None, ""
@@ -73,9 +73,27 @@ def _read_nodes(received: Received) -> None:
                 node.table, failed = None, True
         if received.patient.table is None:
             raise MappingError(as_issue(received.patient, received.patient.refused or Unread("bug", ""), "refused"))
-        if not failed:
+        if not (failed or _parted(received)):
             group_cycles(received)
             return
+
+
+def _parted(received: Received) -> bool:
+    """Make items of their own of resources that share an item and no longer say the same; whether there were any."""
+    told: dict[str, str] = {}
+    parted = False
+    for node in received.everyone:
+        if node.table is None or node.table.spread is None:
+            continue
+        name = node.table.spread.field
+        said = (
+            repr({field: value for field, value in node.into.items() if field != name})
+            if name in node.into
+            else f"nothing, {node.pointer}"
+        )
+        if told.setdefault(node.item_key, said) != said:
+            node.item_key, parted = f"{node.key.partition('.')[0][:55]}-{hash_of(node)}", True
+    return parted
 
 
 class Read:
@@ -83,13 +101,13 @@ class Read:
 
     def __init__(self, received: Received) -> None:
         self.received, self.document = received, received.document
-        self.all_nodes = received.nodes
+        self.all_nodes, self.notices = received.nodes, received.notices
         self.nodes = [node for node in received.order() if node.table is not None]
         self._children: dict[tuple[int, str], list[Node]] = {}
         for node in self.nodes:
             if node.owner is not None:
                 self._children.setdefault((id(node.owner), node.slot), []).append(node)
-        self._of_item: dict[int, Node] = {}
+        self._of_item: dict[int, list[Node]] = {}
         self.case = self._case()
         self.settled = self._refuse_what_breaks_rules()
         if self.settled:
@@ -137,7 +155,7 @@ class Read:
             if parts:
                 node.into[row.field] = parts if row.shape.many else parts[0]
         item = table.make(node)
-        self._of_item[id(item)] = node
+        self._of_item[id(item)] = shares
         return item
 
     def _recorded(self) -> str | None:
@@ -157,13 +175,14 @@ class Read:
         }
         for issue in found:
             steps = issue.pointer.split("/")
-            node = next(
+            nodes = next(
                 (owners[w] for i in range(len(steps), 0, -1) if (w := "/".join(steps[:i])) in owners),
-                self.received.patient,
+                [self.received.patient],
             )
-            if node is self.received.patient:
+            if nodes[0] is self.received.patient:
                 raise MappingError(found)
-            node.table, node.refused = None, Unread(issue.code, issue.text, issue.expected)
+            for node in nodes:
+                node.table, node.refused = None, Unread(issue.code, issue.text, issue.expected)
         return False
 
     # what the writer makes of it
@@ -174,27 +193,25 @@ class Read:
 
     def _write_again(self) -> None:
         self.plans = plans = list(plan(self.case))
-        by_key = {node.key: node for node in self.nodes}
+        shares = {item: iter(nodes) for item, nodes in self._of_item.items()}
         writing: dict[str, list[Any]] = {}
-        matched = []
-        for planned in plans:
-            node = by_key.get(planned.key) or by_key[planned.item_key]
+        self.matched = [(next(shares[id(planned.item)]), planned) for planned in plans]
+        for node, planned in self.matched:
             adopt(planned, node, self.ref(node))
+            node.item_key = planned.item_key
             writing.setdefault(planned.item_key, []).append(planned)
-            matched.append((node, planned))
         self.subject = self.ref(self.received.patient)
         case = self.case
         to = Writing(case, writing, self.subject, self.optional_codes, lambda: labels(case))
         self.written: dict[int, dict[str, Json]] = {}
-        for node, planned in matched:
+        for node, planned in self.matched:
             to.spelled = node.spelled
             self.written[id(node)] = planned.table.write(planned, to)
 
     def software_ref(self) -> str | None:
         """How the bundle refers to this adapter's own Device."""
         for node in self.all_nodes:
-            profiles = (node.resource.get("meta") or {}).get("profile", ()) if is_generated(node.resource) else ()
-            if SOFTWARE in profiles:
+            if is_generated(node.resource) and SOFTWARE in node.resource["meta"]["profile"]:
                 return self.ref(node)
         return None
 

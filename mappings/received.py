@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 import uuid
 from typing import Any
-from urllib.parse import unquote
 
-from mappings import lens
 from mappings.case import ALTERNATES, TABLES
 from mappings.codec import Unread, pairs
 from mappings.concepts.patient import PATIENT
-from mappings.entries import nodes_of
-from mappings.generated import NAMESPACE, PROVENANCE, is_generated
+from mappings.entries import entries_of
+from mappings.generated import NAMESPACE, is_generated
+from mappings.index import RESTFUL, Index, absolute
 from mappings.report import Issue, Json, MappingError
-from mappings.resource import CASE_ITEM, Node, ResourceMap, members, slug
+from mappings.resource import CASE_ITEM, Node, ResourceMap, known, members, slug
 from mappings.terms import BASE
 from mappings.values import SLUG, URI
 
@@ -29,9 +28,9 @@ for _table in (*TABLES, *ALTERNATES):
             for _pair, _how in [*((p, "") for p in _term.pairs), *_term.loose.items()]:
                 _known.setdefault(_pair, (_table, _how))
 
-_RESTFUL = re.compile(r"(https?://.+/)([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})")
 #: Elements that name the subject of a resource.
 _SUBJECTS = ("subject", "patient")
+_PATIENT = re.compile(r"(.*/)?Patient/([A-Za-z0-9.-]{1,64})")
 
 
 class Received:
@@ -39,8 +38,8 @@ class Received:
 
     def __init__(self, document: Json, patient: str | None, identity: tuple[str, str] | None = None) -> None:
         self.document = document
-        self.nodes = nodes_of(document)
-        self._index()
+        self.nodes, self.notices = entries_of(document)
+        self.index = Index(self.nodes)
         self.patient = self._one_patient(patient, identity)
         self.identity = _identity(self.patient)
         #: every node, and the patient where only references name one
@@ -48,65 +47,48 @@ class Received:
         for node in self.everyone:
             if node.refused is None and not is_generated(node.resource):
                 node.table = self._table(node)
+                if node.table is not None and (error := _in_error(node.resource)):
+                    node.table, node.refused = None, error
         self._name()
 
-    def _index(self) -> None:
-        self._by_url: dict[str, list[Node]] = {}
-        self._by_local: dict[str, list[Node]] = {}
-        self._by_identifier: dict[tuple[str, str], list[Node]] = {}
-        self._contained: dict[tuple[int, str], Node] = {}
-        for node in self.nodes:
-            id_ = node.resource.get("id")
-            if node.refused is not None:
-                continue
-            if node.container is not None:
-                self._contained[(id(node.container), f"#{id_}")] = node
-                continue
-            if node.full_url is not None:
-                twins = self._by_url.setdefault(node.full_url, [])
-                if twins and lens.same(twins[0].resource, node.resource):
-                    node.refused = Unread("duplicate-entry", "The same resource stands in the document before.")
-                    continue
-                twins.append(node)
-            if isinstance(id_, str):
-                self._by_local.setdefault(f"{node.type}/{id_}", []).append(node)
-            for one in members(node.resource, "identifier"):
-                pair = (one.get("system"), one.get("value"))
-                if isinstance(pair[0], str) and isinstance(pair[1], str):
-                    self._by_identifier.setdefault(pair, []).append(node)  # type: ignore[arg-type]
-
     def _one_patient(self, wanted: str | None, identity: tuple[str, str] | None) -> Node:
-        """The Patient; without one, the subject that all resources name and of whom nothing else is known."""
+        """The Patient; without one, the subject that the resources name, and of whom little else is known."""
         patients = [n for n in self.nodes if n.type == "Patient" and n.refused is None and n.container is None]
-        patients = patients or self._named_patient()
+        patients = patients or self._subjects()
         if wanted is not None:
             names = ((n.full_url, n.resource.get("id"), f"Patient/{n.resource.get('id')}") for n in patients)
             patients = [n for n, name in zip(patients, names, strict=True) if wanted in name]
         if len(patients) > 1 and identity is not None:
             patients = [n for n in patients if _identity(n) == identity] or patients
         if len(patients) == 1:
+            if patients[0].index < 0:
+                self.index.add(patients[0])
             return patients[0]
+        root = self.document["resourceType"]
+        path, pointer = (f"{root}.entry", "/entry") if root == "Bundle" else (root, "")
         if patients:
-            found = f"Patients at {', '.join(f'entry {node.index}' for node in patients[:20])}."
-            raise MappingError(Issue("several-patients", found, "Bundle.entry", "/entry", "one Patient"))
-        raise MappingError(Issue("no-patient", path="Bundle.entry", pointer="/entry", expected="one Patient"))
+            found = f"Patients at {', '.join(_place(node) for node in patients[:20])}."
+            raise MappingError(Issue("several-patients", found, path, pointer, "one Patient"))
+        raise MappingError(Issue("no-patient", "", path, pointer, "one Patient"))
 
-    def _named_patient(self) -> list[Node]:
-        """A Patient that is not in the document, if every subject that is told is the same one."""
-        refs = set()
+    def _subjects(self) -> list[Node]:
+        """The patients that the resources name as their subject and that are no entries: contained, or elsewhere."""
+        found: dict[Any, Node] = {}
         for node in self.nodes:
-            for name in _SUBJECTS:
-                json = node.resource.get(name)
+            for json in (node.resource.get(name) for name in _SUBJECTS):
                 ref = json.get("reference") if isinstance(json, dict) else None
-                if isinstance(ref, str) and (node.type, name) != ("Provenance", "patient"):
-                    refs.add(_base(ref))
-        ref = refs.pop() if len(refs) == 1 else ""
-        match = re.fullmatch(r"(.*/)?Patient/([A-Za-z0-9.-]{1,64})", ref)
-        if match is None:
-            return []
-        node = Node(-1, "(subject)", "Patient", {"resourceType": "Patient", "id": match[2]}, "Patient", ref)
-        self._by_url[ref] = [node]
-        return [node]
+                if not isinstance(ref, str) or node.refused is not None:
+                    continue
+                if ref.startswith("#"):
+                    inside = self.index.resolve(json, node)
+                    if inside is not None and inside.type == "Patient":
+                        found.setdefault(id(inside), inside)
+                    continue
+                url = absolute(ref, node.container or node)
+                if url not in found and (match := _PATIENT.fullmatch(url)):
+                    resource = {"resourceType": "Patient", "id": match[2]}
+                    found[url] = Node(-1, f"(subject of {_place(node)})", "Patient", resource, "Patient", url)
+        return list(found.values())
 
     def _table(self, node: Node) -> ResourceMap | None:
         if node.type == "Patient":
@@ -120,14 +102,24 @@ class Received:
             table = _BY_PROFILE.get(profile) if isinstance(profile, str) else None
             if table is not None and table.type == node.type:
                 return table
-        for path, tables in _BY_CODE.get(node.type, {}).items():
-            for pair in self.codes(node, path):
-                if pair in tables:
-                    table, how = tables[pair]
-                    if how:
-                        node.notes.append(("inexact-code", f"The code {pair[1]} is {how} than what it is read as."))
-                    return table
-        return None
+        return self._by_code(node)
+
+    def _by_code(self, node: Node) -> ResourceMap | None:
+        """The table that a code of another system leads to: the first exact one, else the first that nearly fits."""
+        found = [
+            (*tables[pair], pair[1])
+            for path, tables in _BY_CODE.get(node.type, {}).items()
+            for pair in self.codes(node, path)
+            if pair in tables
+        ]
+        exact = [table for table, how, _ in found if not how]
+        if any(table is not exact[0] for table in exact):
+            node.notes.append(("code-conflict", ""))
+        if found and not exact:
+            table, how, code = found[0]
+            node.notes.append(("inexact-code", f"The code {code} is read as what it nearly means ({how})."))
+            return table
+        return exact[0] if exact else None
 
     def codes(self, node: Node, path: str) -> list[tuple[Any, Any]]:
         """The codes at an element, in order; those of the Medication where a reference stands for it."""
@@ -135,7 +127,7 @@ class Received:
         reference = node.resource.get("medicationReference")
         if path == "medicationCodeableConcept" and json is None and isinstance(reference, dict):
             try:
-                target = self.resolve(reference, node)
+                target = self.index.resolve(reference, node)
             except Unread:
                 return []
             json = target.resource.get("code") if target is not None else None
@@ -144,81 +136,71 @@ class Received:
 
     def _name(self) -> None:
         """Give each node its key: its own from the case's identifier, else one made from its id."""
+        nodes = [node for node in self.everyone if node.table is not None]
         counts: dict[str, int] = {}
-        for node in self.everyone:
+        for node in nodes:
             node.key = _own_key(node, self.identity) or _made_key(node)
             counts[node.key] = counts.get(node.key, 0) + 1
-        for node in self.everyone:
+        taken = {"patient"}
+        for node in nodes:
             if counts[node.key] > 1:
-                node.key = f"{node.key[:55]}-{_hash(node)}"
+                node.key = f"{node.key[:55]}-{hash_of(node)}"
             if node is self.patient:
                 node.key = "patient"
+            elif node.key in taken:
+                node.key = f"{node.key[:55]}-{hash_of(node, node.pointer)}"
+            taken.add(node.key)
             shared = node.table is not None and node.table.spread is not None
             node.item_key = node.key.partition(".")[0] if shared else node.key
 
     def add(self, node: Node) -> None:
         """Add a node that the document only implies."""
         self.everyone = [*self.everyone, node]
-        self._by_url[str(node.full_url)] = [node]
+        self.index.add(node)
+
+    def forget(self) -> None:
+        """Take back what was only implied, and what that gave to others."""
+        for node in self.everyone:
+            if node.index < 0 and node is not self.patient:
+                self.index.drop(node)
+            if node.given:
+                node.given, node.owner, node.slot, node.derived = False, None, "", ()
+                node.notes = [note for note in node.notes if note[0] not in ("course-derived", "cycle-grouped")]
+        self.everyone = [node for node in self.everyone if node.index >= 0 or node is self.patient]
 
     def resolve(self, json: Json, node: Node) -> Node | None:
         """The resource that a Reference means; None if it leads out of the document."""
-        ref = json.get("reference") if isinstance(json, dict) else None
-        if not isinstance(ref, str):
-            return self._by_its_identifier(json)
-        owner = node.container or node
-        if ref.startswith("#"):
-            return self._contained.get((id(owner), ref)) or (owner if ref == "#" else None)
-        if "?" in ref:
-            return self._conditional(ref)
-        found = self._by_url.get(_base(ref))
-        if found is None and not ref.startswith(("urn:", "http:", "https:")):
-            root = _RESTFUL.fullmatch(owner.full_url or "")
-            found = self._by_url.get(root[1] + _base(ref)) if root else None
-            found = found or self._by_local.get(_base(ref))
-        return _only(found, ref)
-
-    def _by_its_identifier(self, json: Json) -> Node | None:
-        """A reference that has only an identifier."""
-        found = json.get("identifier") if isinstance(json, dict) else None
-        if not isinstance(found, dict):
-            return None
-        pair = (found.get("system"), found.get("value"))
-        return _only(self._by_identifier.get(pair), "") if all(isinstance(p, str) for p in pair) else None  # type: ignore[arg-type]
-
-    def _conditional(self, ref: str) -> Node | None:
-        """A conditional reference, such as ``Patient?identifier=system|value``."""
-        match = re.fullmatch(r"([A-Za-z]+)\?identifier=([^|&]*)\|([^&]*)", unquote(ref))
-        found = self._by_identifier.get((match[2], match[3]), []) if match else []
-        return _only([node for node in found if match and node.type == match[1]], "")
+        return self.index.resolve(json, node)
 
     def order(self) -> list[Node]:
         """The nodes in the order of the case: that of our Provenance where there is one, else of the entries."""
         places: dict[int, int] = {}
         for node in self.nodes:
-            if node.type == "Provenance" and PROVENANCE in (node.resource.get("meta") or {}).get("profile", ()):
-                targets = node.resource.get("target")
-                for place, json in enumerate(targets if isinstance(targets, list) else ()):
-                    target = self.resolve(json, node)
+            if node.type == "Provenance" and is_generated(node.resource):
+                for place, json in enumerate(members(node.resource, "target")):
+                    try:
+                        target = self.resolve(json, node)
+                    except Unread:
+                        continue
                     if target is not None:
                         places.setdefault(id(target), place)
         return sorted(self.everyone, key=lambda node: places.get(id(node), len(self.nodes) + node.index))
 
 
-def _base(ref: str) -> str:
-    return ref.partition("/_history/")[0]
+def _place(node: Node) -> str:
+    """Where a node stands, in words: entry 3; parameter 0 entry 1."""
+    if node.index < 0:
+        return node.pointer.strip("()")
+    return " ".join(step for step in node.pointer.split("/")[1:] if step != "resource") or "the document"
 
 
-def _only(found: list[Node] | None, ref: str) -> Node | None:
-    """The one node; several are never guessed between, and a version that is not there is not found."""
-    if not found:
-        return None
-    if len(found) > 1:
-        raise Unread("ambiguous-reference", "The reference fits several entries.", "one entry")
-    version = ref.partition("/_history/")[2]
-    meta = found[0].resource.get("meta")
-    held = meta.get("versionId") if isinstance(meta, dict) else None
-    return None if version and held is not None and held != version else found[0]
+def _in_error(resource: dict[str, Json]) -> Unread | None:
+    """Why a resource is not to be read at all: whoever made it says that it is an error."""
+    for name in ("status", "docStatus", "verificationStatus"):
+        words = {resource.get(name)} if isinstance(resource.get(name), str) else {c for _, c in known(resource, name)}
+        if "entered-in-error" in words:
+            return Unread("entered-in-error", "The record is marked as entered in error.").at(name)
+    return None
 
 
 def _identity(patient: Node) -> tuple[str, str]:
@@ -226,11 +208,13 @@ def _identity(patient: Node) -> tuple[str, str]:
     for system, case_id, _ in _case_items(patient):
         return system, case_id
     id_ = patient.resource.get("id")
-    root = _RESTFUL.fullmatch(patient.full_url or "")
-    if root:
+    root = RESTFUL.fullmatch(patient.full_url or "")
+    if root and URI.ok(root[1]) and SLUG.ok(root[3]):
         return root[1].rstrip("/"), root[3]
     name = id_ if isinstance(id_, str) else (patient.full_url or "patient")
-    return f"{BASE}/sid/received", slug(name)
+    if patient.container is not None:  # its id means nothing outside
+        name = f"{patient.container.resource.get('id', patient.container.type)}-{name}"
+    return f"{BASE}/sid/received", name if SLUG.ok(name) else slug(name)
 
 
 def _case_items(node: Node) -> list[tuple[str, str, str]]:
@@ -262,9 +246,13 @@ def _made_key(node: Node) -> str:
     name = id_ if isinstance(id_, str) else ""
     key = f"{node.type.lower()}-{slug(name)}"
     exact = slug(name) == name and len(key) <= 64
-    return key if exact else f"{key[:55].rstrip('-')}-{_hash(node)}"
+    return key if exact else f"{key[:55].rstrip('-')}-{hash_of(node)}"
 
 
-def _hash(node: Node) -> str:
-    what = node.full_url or f"{node.path if node.container else ''}{node.type}/{node.resource.get('id', node.pointer)}"
-    return uuid.uuid5(NAMESPACE, what).hex[:8]
+def hash_of(node: Node, also: str = "") -> str:
+    """Eight hex digits of where the resource lives: its fullUrl, else its type and id, in its container."""
+    here = node.full_url or f"{node.type}/{node.resource.get('id', node.pointer)}"
+    owner = node.container
+    if owner is not None:
+        here = f"{owner.full_url or owner.type + '/' + str(owner.resource.get('id', owner.pointer))}#{here}"
+    return uuid.uuid5(NAMESPACE, here + also).hex[:8]

@@ -148,6 +148,30 @@ CATALOGUE: dict[str, Kind] = {
         "The same resource stands in the document before.",
         "Nothing to do: it is read once.",
     ),
+    "incomplete-page": Kind(
+        "incomplete",
+        "warning",
+        "The page has a next one, which is not in the document.",
+        "Fetch the other pages, and send all of them as Parameters.",
+    ),
+    "request-only": Kind(
+        "not-supported",
+        "warning",
+        "The entry asks a server for something and holds no resource.",
+        "It is not carried out; send the resource as it is afterwards.",
+    ),
+    "sender-outcome": Kind(
+        "informational",
+        "warning",
+        "The sender says something about the document itself.",
+        "Read the OperationOutcome: something may be missing.",
+    ),
+    "code-conflict": Kind(
+        "code-invalid",
+        "warning",
+        "The codes of a resource mean different things; it is read by the first.",
+        "Check the reading, or send codes of one meaning.",
+    ),
     "older-version": Kind(
         "informational",
         "information",
@@ -196,6 +220,18 @@ CATALOGUE: dict[str, Kind] = {
     ),
     "ambiguous-reference": Kind(
         "multiple-matches", "warning", "A reference fits several entries.", "Use the fullUrl of the one that is meant."
+    ),
+    "lenient-reference": Kind(
+        "informational",
+        "information",
+        "A relative reference is read as the only entry of this type and id.",
+        "Refer to entries by their fullUrl.",
+    ),
+    "version-mismatch": Kind(
+        "informational",
+        "information",
+        "A reference names another version of the patient than the one in the document.",
+        "Nothing to do: it is the same patient.",
     ),
     "rest-dropped": Kind(
         "informational",

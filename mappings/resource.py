@@ -154,24 +154,36 @@ class Reading:
             raise Unread("unresolved-reference", "The reference leads to nothing that is mapped.")
         if kinds and target.table.cls.__name__ not in kinds:
             raise Unread("wrong-reference", "The reference leads to another kind.", f"one of {', '.join(kinds)}")
-        self.node.spelled[target.key] = json["reference"]
+        self._spell(target, json)
         return target.item_key
+
+    def _spell(self, target: Node, json: Json) -> None:
+        """Keep how this resource refers to another; a reference by identifier alone has no spelling to keep."""
+        if isinstance(json.get("reference"), str):
+            self.node.spelled[target.key] = json["reference"]
+
+    def _meant(self, json: Json) -> Node | None:
+        """The resource that a reference of a list means; one that is ambiguous stays in the rest, with its reason."""
+        try:
+            return self.graph.resolve(json, self.node)
+        except Unread:
+            return None
 
     def owned_by(self, json: Json) -> None:
         """The reference names the owner of this resource, if its table can hold it."""
-        target = self.graph.resolve(json, self.node)
+        target = self._meant(json)
         if target is None or target.table is None or self.node.table is None:
             return
         for row in target.table.each:
             if self.node.table in row.table.tables:
                 self.node.owner, self.node.slot = target, row.field
-                self.node.spelled[target.key] = json["reference"]
+                self._spell(target, json)
 
     def owns(self, json: Json, row: Each) -> None:
         """The reference names a part of this resource, if the table can hold it."""
-        target = self.graph.resolve(json, self.node)
+        target = self._meant(json)
         if target is not None and target.table in row.table.tables:
-            self.node.spelled[target.key] = json["reference"]
+            self._spell(target, json)
             if target.owner is None:
                 target.owner, target.slot = self.node, row.field
 
@@ -355,7 +367,7 @@ def adopt(planned: Planned, node: Node, ref: str) -> bool:
     id_ = node.resource.get("id")
     planned.table = table if table.alternate else planned.table
     planned.key, planned.ref = node.key, ref
-    planned.id = id_ if isinstance(id_, str) else planned.id
+    planned.id = id_ if isinstance(id_, str) else ""  # nothing gives an id to a resource that came without
     return True
 
 

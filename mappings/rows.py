@@ -119,9 +119,18 @@ class At(Row):
                 if found := read_many(_need(json, list, "a JSON array"), self.codec, by, self.steps):
                     into[self.field] = distinct(self.shape, found)
             else:
-                into[self.field] = self.codec.read(json, by)
+                into[self.field] = read_one(json, self.codec, by, _json_steps(self.steps))
         except Unread as error:
             _left(error.at(*_json_steps(self.steps)), self.shape.required, by)
+
+
+def read_one(json: Json, codec: Codec, by: Reading, steps: list[str | int]) -> Any:
+    """The value of an element that lies at ``steps``: what is noted inside it gets its whole path."""
+    by.steps.append(steps)
+    try:
+        return codec.read(json, by)
+    finally:
+        by.steps.pop()
 
 
 def _left(error: Unread, required: bool, by: Reading) -> None:
@@ -136,9 +145,11 @@ def read_many(items: list[Json], codec: Codec, by: Reading, steps: tuple[str, ..
     found = []
     for index, json in enumerate(items):
         try:
-            found.append(codec.read(json, by))
+            found.append(read_one(json, codec, by, [*_json_steps(steps), index]))
         except Unread as error:
-            _left(error.at(*_json_steps(steps), index), False, by)
+            if error.code == "modifier":
+                raise error.at(index) from None
+            by.unread(error.at(*_json_steps(steps), index))
     return tuple(found)
 
 
@@ -163,7 +174,7 @@ class OnlyOne(At):
         try:
             json = _reach(obj, self.steps)
             if json is not MISSING:
-                into[self.field] = (self.codec.read(json, by),)
+                into[self.field] = (read_one(json, self.codec, by, _json_steps(self.steps)),)
         except Unread as error:
             _left(error.at(*_json_steps(self.steps)), self.shape.required, by)
 
@@ -407,7 +418,7 @@ class Listed(Row):
         for index, json in enumerate(_list(obj, self.name)):
             if isinstance(json, dict) and self.is_ours(json):
                 try:
-                    found.append(self.codec.read(json, by))
+                    found.append(read_one(json, self.codec, by, [self.name, index]))
                 except Unread as error:
                     _left(error.at(self.name, index), self.shape.required, by)
         if found:
@@ -446,10 +457,11 @@ class Extension(Row):
         for index, json in enumerate(_list(obj, "extension")):
             if not isinstance(json, dict) or json.get("url") != self.url:
                 continue
+            steps: list[str | int] = ["extension", index, *([self.name] if self.name else [])]
             try:
-                found.append(self.codec.read(json if self.name is None else json.get(self.name), by))
+                found.append(read_one(json if self.name is None else json.get(self.name), self.codec, by, steps))
             except Unread as error:
-                _left(error.at("extension", index, *([self.name] if self.name else [])), self.shape.required, by)
+                _left(error.at(*steps), self.shape.required, by)
         if found:
             into[self.field] = distinct(self.shape, found) if self.shape.many else found[0]
 

@@ -17,7 +17,7 @@ from mappings.concepts.product import DRUGS
 from mappings.many import owner, references
 from mappings.report import Json
 from mappings.resource import ResourceMap, subject
-from mappings.rows import Row, Shapes, at, derived, extension, fixed, inside, inside_extension
+from mappings.rows import Row, Shapes, _left, at, derived, extension, fixed, inside, inside_extension
 from mappings.terms import TERMS
 from mappings.values import (
     TIME_UNITS,
@@ -131,17 +131,17 @@ class Rate(Row):
                 into["rate"] = self.rate.read(obj["rateQuantity"], by)
             elif "rateRatio" in obj:
                 found: Ratio = self.ratio.read(obj["rateRatio"], by)
-                if found.numerator == into.get("dose") and _is_time(found) and found.denominator.value >= 0:
+                if found.numerator == into.get("dose") and _is_time(found) and not found.denominator.value.is_signed():
                     into["over"] = Duration(found.denominator.value, found.denominator.unit)  # type: ignore[arg-type]
                 else:
                     into["rate_ratio"] = found
         except Unread as error:
-            by.unread(error.at("rateQuantity" if "rateQuantity" in obj else "rateRatio"))
+            _left(error.at("rateQuantity" if "rateQuantity" in obj else "rateRatio"), False, by)
 
 
 def _is_duration(json: Json) -> bool:
     """R4's own example medadmin0305 has a time where the rate should be."""
-    return isinstance(json, dict) and json.get("code") in TIME_UNITS and json.get("system") == UCUM
+    return isinstance(json, dict) and json.get("code") in tuple(TIME_UNITS) and json.get("system") == UCUM
 
 
 def spread_over(dose: Quantity, time: Duration) -> Ratio:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from mappings.codec import RangeCodec, RatioCodec, Unread, coded, concept, duration, number, plain, quantity
 from mappings.report import Json
-from mappings.rows import Element, Row, Shapes, at, inside
+from mappings.rows import Element, Row, Shapes, _left, at, inside
 from mappings.values import TIME_UNITS, AtLeast, Concept, Duration, Line, Quantity, Range, Ratio, Units
 
 PER_SIZE = ("g/kg", "mg/kg", "ug/kg", "mg/m2", "g/m2")
@@ -88,7 +88,7 @@ class Timed(Row):
         if self.name not in obj:
             return
         try:
-            if unit not in TIME_UNITS:
+            if type(unit) is not str or unit not in TIME_UNITS:
                 raise Unread("wrong-unit", "The unit of time is another one.", f"one of {', '.join(TIME_UNITS)}")
             into[self.field] = Duration(number(obj[self.name]), unit)
         except (Unread, ValueError) as error:
@@ -116,7 +116,7 @@ class DoseRate(Row):
         try:
             into["per_time"] = self.ratio.read(obj["rateRatio"], by)
         except Unread as error:
-            by.unread(error.at("rateRatio"))
+            _left(error.at("rateRatio"), False, by)
 
 
 class Amount(Row):
@@ -140,9 +140,7 @@ class Amount(Row):
                 try:
                     into[field] = codec.read(obj[name], by)
                 except Unread as error:
-                    if error.code == "modifier":
-                        raise error.at(name) from None
-                    by.unread(error.at(name))
+                    _left(error.at(name), False, by)
 
 
 DOSE = Element(

@@ -5,6 +5,7 @@ R4 gives an Observation one body site, so a finding at four sites is four Observ
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -42,6 +43,12 @@ class Finding(Observed):
     specimen: Annotated[Key, Ref("Specimen")] | None = None
     causes: tuple[Annotated[Key, Ref("Finding", "Condition")], ...] = ()
     figures: tuple[Annotated[Key, Ref("Figure")], ...] = ()
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """The severity is no quality: both are components, and the code tells them apart."""
+        for index, quality in enumerate(self.qualities):
+            if any((coding.system, coding.code) in TERMS.severity.pairs for coding in quality.code.codings):
+                yield f"qualities/{index}/code", "another code: the severity has a field of its own"
 
 
 QUALITY = Element(Quality, at("code", concept(), "code"), value("value"))

@@ -82,8 +82,8 @@ class Patient:
             yield "birth_date/at", "a date without a time of day"
 
 
-def _marks(json: dict[str, Json]) -> set[Json]:
-    return {mark.get("url") for mark in members(json, "extension")}
+def _marks(json: dict[str, Json]) -> list[Json]:
+    return [mark.get("url") for mark in members(json, "extension")]
 
 
 PSEUDONYM = Element(
@@ -115,7 +115,12 @@ PATIENT = ResourceMap(
     "Patient",
     extension(own("smx-ethnicity"), "valueCodeableConcept", concept(), "ethnicity"),
     listed("identifier", PSEUDONYM, "pseudonym", lambda json: PSEUDONYM_KIND in _marks(json)),
-    listed("identifier", IDENTIFIER, "identifiers", lambda json: not _marks(json) & {PSEUDONYM_KIND, CASE_ITEM}),
+    listed(
+        "identifier",
+        IDENTIFIER,
+        "identifiers",
+        lambda json: not any(u in _marks(json) for u in (PSEUDONYM_KIND, CASE_ITEM)),
+    ),
     at("gender", word("sex"), "sex"),
     only_moment("birthDate", "birth_date"),
     embed(
