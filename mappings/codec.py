@@ -379,7 +379,7 @@ def read_duration(json: Json) -> Duration:
     value = number(json.get("value"))
     if value.is_signed():
         raise Unread("bad-value", "A duration is not negative.", "0 or more").at("value")
-    return Duration(value, unit)
+    return Duration(value, unit)  # type: ignore[arg-type]  # one of TIME_UNITS
 
 
 def duration() -> Codec:

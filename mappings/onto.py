@@ -87,10 +87,10 @@ def _match(was: Read, plans: list[Planned]) -> list[tuple[Node, Planned]]:
     ):
         for planned in plans:
             nodes = waiting.get(planned.item_key, [])
-            node = next((n for n in nodes if fits(n, planned)), None) if id(planned) not in found else None
-            if node is not None and adopt(planned, node, was.ref(node)):
-                nodes.remove(node)
-                found[id(planned)] = node
+            match = next((n for n in nodes if fits(n, planned)), None) if id(planned) not in found else None
+            if match is not None and adopt(planned, match, was.ref(match)):
+                nodes.remove(match)
+                found[id(planned)] = match
     there = {node.key for node in found.values()}
     for node in found.values():  # a reference keeps its spelling as long as its target stays what it was
         node.spelled = {key: spelling for key, spelling in node.spelled.items() if key in there}

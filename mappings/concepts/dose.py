@@ -90,7 +90,7 @@ class Timed(Row):
         try:
             if type(unit) is not str or unit not in TIME_UNITS:
                 raise Unread("wrong-unit", "The unit of time is another one.", f"one of {', '.join(TIME_UNITS)}")
-            into[self.field] = Duration(number(obj[self.name]), unit)
+            into[self.field] = Duration(number(obj[self.name]), unit)  # type: ignore[arg-type]
         except (Unread, ValueError) as error:
             fault = error if isinstance(error, Unread) else Unread("bad-value", str(error))
             by.unread(fault.at(self.name))
