@@ -197,11 +197,10 @@ def coded(table: str) -> Word:
 
 def pairs(codings: Json) -> Iterable[tuple[Any, Any]]:
     """(system, code) of each Coding of a list, malformed ones left out."""
-    if isinstance(codings, list):
-        for coding in codings:
-            system, code = (coding.get("system"), coding.get("code")) if isinstance(coding, dict) else (None, None)
-            if type(code) is str and (system is None or type(system) is str):
-                yield system, code
+    for coding in codings if isinstance(codings, list) else ():
+        pair = (coding.get("system"), coding.get("code")) if isinstance(coding, dict) else (None, None)
+        if type(pair[1]) is str and (pair[0] is None or type(pair[0]) is str):
+            yield pair
 
 
 def coding_json(coding: Coding) -> dict[str, Json]:

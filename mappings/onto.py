@@ -39,7 +39,7 @@ def write_onto(
             changes |= _changes(was, [(n, p) for n, p in matched if n.owner is node], to, report, told=False)
     _remaining(was, matched, changes, {p.item_key for p in plans}, remove, report)
     new = [with_text(p.table.write(p, _fresh(to)), p.table.text(p, case.language, to.names)) for p in added]
-    changes |= _renewed(case, plans, was, now if changes or new else None)
+    changes |= _renewed(case, plans, was, now if changes or new else None, report)
     if not changes and not new:
         return document  # type: ignore[no-any-return]
     out = _add(put_back(document, changes), new)
@@ -103,11 +103,7 @@ def _rewrite(node: Node, planned: Planned, old: dict[str, Json], to: Writing, re
     new = planned.table.write(planned, to)
     plain = bare(node)
 
-    def dropped(pointer: str, json: Json) -> None:
-        report.add("rest-dropped", pointer=node.pointer + pointer, path=where(node, pointer),
-                   leaves=lens.leaves(json), disposition="kept")  # fmt: skip
-
-    merged = lens.merge(plain, old, new, dropped)
+    merged = lens.merge(plain, old, new, _telling(report, node))
     if merged is plain:
         return node.resource
     apart = {name: value for name, value in node.resource.items() if name not in plain}
@@ -115,6 +111,16 @@ def _rewrite(node: Node, planned: Planned, old: dict[str, Json], to: Writing, re
         apart["text"] = planned.table.text(planned, merged.get("language", to.case.language), to.names)
     names = [n for n in node.resource if n in merged or n in apart] + [n for n in merged if n not in node.resource]
     return {name: apart[name] if name in apart else merged[name] for name in names}
+
+
+def _telling(report: Report, node: Node) -> lens.Dropped:
+    """Puts foreign content that goes with the element it hung on into the report."""
+
+    def dropped(pointer: str, json: Json) -> None:
+        report.add("rest-dropped", pointer=node.pointer + pointer, path=where(node, pointer),
+                   leaves=lens.leaves(json), disposition="kept")  # fmt: skip
+
+    return dropped
 
 
 def _remaining(
@@ -173,7 +179,7 @@ def _respelled(json: Json, spelled: dict[str, str]) -> Json:
     return [_respelled(one, spelled) for one in json] if isinstance(json, list) else json
 
 
-def _renewed(case: Case, plans: list[Planned], was: Read, now: str | None) -> dict[str, Json]:
+def _renewed(case: Case, plans: list[Planned], was: Read, now: str | None, report: Report) -> dict[str, Json]:
     """Our own Provenance and Composition, if the document has them, speak of what it now holds."""
     device = was.software_ref() or f"urn:uuid:{SOFTWARE_ID}"
     ours = [node for node in was.all_nodes if is_generated(node.resource)]
@@ -190,7 +196,7 @@ def _renewed(case: Case, plans: list[Planned], was: Read, now: str | None) -> di
         if made:
             spelled = dict(_spellings(was, node, node.resource))
             old, new = (_respelled(json, spelled) for json in made)
-            resource = lens.merge(node.resource, old, new, lambda pointer, json: None)
+            resource = lens.merge(node.resource, old, new, _telling(report, node))
             if resource is not node.resource:
                 changes[node.pointer] = resource
     return changes

@@ -8,7 +8,7 @@ from mappings import wire
 from mappings.account import account, as_issue
 from mappings.case import ALTERNATES, SCHEMA_VERSION, SECTIONS, Case
 from mappings.check import places, plan, problems
-from mappings.codec import Unread, coding
+from mappings.codec import Unread, coding, pairs
 from mappings.derive import derive_courses, group_cycles
 from mappings.generated import SOFTWARE, is_generated, labels
 from mappings.received import Received, hash_of
@@ -220,7 +220,7 @@ def _labels(resource: dict[str, Json]) -> dict[str, Any]:
     """``security`` and ``tags`` of the case, from the patient's meta."""
     meta = resource.get("meta")
     labels_, tags_ = (members(meta, name) for name in ("security", "tag"))
-    order = [(c.get("system"), c.get("code")) for c in labels_]
+    order = list(pairs(labels_))
     word_of = {pair: word for word, term in WORDS["security"].items() for pair in term.pairs}
     words = tuple(dict.fromkeys(word_of[pair] for pair in order if pair in word_of))
     tags = []

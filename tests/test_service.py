@@ -380,3 +380,29 @@ def test_what_werkzeug_refuses_has_our_form_and_its_status(
     response = post(client, TO_FHIR, MINIMAL)
     assert (response.status_code, codes(response)) == (status, [code])
     assert SECRET not in response.text
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [
+        {"system": "urn:uuid:x", "code": "a"},
+        {"system": "http://unitsofmeasure.org", "code": "no unit"},
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-RouteOfAdministration", "code": "none"},
+    ],
+)
+def test_a_code_that_r4_knows_to_be_wrong_is_the_fault_of_the_case(client: FlaskClient, coding: dict[str, str]) -> None:
+    """A case's own codings travel as they are; one that breaks R4 is a 422 that names the place, not our 500."""
+    case = json.loads(MINIMAL)
+    case["conditions"] = [
+        {"key": "c", "role": "comorbidity", "code": {"codings": [coding]}, "verification_status": "refuted"}
+    ]
+    response = post(client, TO_FHIR, json.dumps(case).encode())
+    assert response.status_code == 422
+    assert "coding[0]" in response.get_json()["issue"][0]["expression"][0]
+
+
+def test_shapes_that_no_table_expects_are_no_bug(client: FlaskClient) -> None:
+    """A label whose system is an object is left where it is."""
+    bundle = json.loads(BUNDLE)
+    bundle["entry"][0]["resource"].setdefault("meta", {})["security"] = [{"system": {}, "code": "HTEST"}]
+    assert post(client, TO_CASE, json.dumps(bundle).encode()).status_code == 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -83,16 +83,24 @@ def own_systems() -> Resources:
     ]
 
 
+def in_use() -> Iterator[Code]:
+    """The codes that are written or read; those that are only read are licensed if codes that are written are."""
+    yield from CODES
+    for term, system, code, display, _, source in rows("inbound.tsv"):
+        kind = "licensed" if (SYSTEMS[system].uri, code) in LICENSED_PAIRS else "open"
+        yield Code(term, system, code, display, kind, source)
+
+
 def fragments() -> Resources:
     """The codes in use of every terminology of others that validators do not bring along."""
     keys = [key for key in SYSTEMS if key not in (OWN, *GRAMMARS) and not SYSTEMS[key].licence.startswith("CC0")]
-    return [_fragment(SYSTEMS[key], [c for c in CODES if c.system == key and c.kind != "licensed"]) for key in keys]
+    return [_fragment(SYSTEMS[key], [c for c in in_use() if c.system == key and c.kind != "licensed"]) for key in keys]
 
 
 def licensed_fragments() -> Resources:
     """The fragments with codes that need a licence, to load in place of those without."""
     keys = sorted({code.system for code in CODES if code.kind == "licensed"})
-    return [_fragment(SYSTEMS[key], [c for c in CODES if c.system == key], licensed=True) for key in keys]
+    return [_fragment(SYSTEMS[key], [c for c in in_use() if c.system == key], licensed=True) for key in keys]
 
 
 def _fragment(system: System, codes: list[Code], licensed: bool = False) -> dict[str, Json]:

@@ -8,28 +8,14 @@ about what the adapter writes.
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from mappings.case import Case
 from mappings.shape import Shape
 from mappings.terms import TERMS
-from mappings.values import (
-    CODE,
-    DATE,
-    INSTANT,
-    KEY,
-    LANGUAGE,
-    LINE,
-    MOMENT,
-    SLUG,
-    URI,
-    Coding,
-    Concept,
-    Quantity,
-    Range,
-)
+from mappings.values import CODE, DATE, INSTANT, KEY, LANGUAGE, LINE, MOMENT, SLUG, URI, Coding, Concept
 from tests.strategies import Maker
 
 TEXTS = {
@@ -51,30 +37,30 @@ class Plain(Maker):
     """The maker, with plain texts, known codes and usual numbers."""
 
     def one(self, shape: Shape) -> Any:
+        """One value; texts are plain."""
         if shape.type is str and not shape.words and not shape.choices and shape.refs is None:
             return self.pick(TEXTS.get(shape.texts[-1] if shape.texts else LINE, ("QUJD" * 6 + "QUI=",)))
         return super().one(shape)
 
     def made(self, cls: type, shape: Shape | None = None) -> Any:
+        """An instance; codes are known."""
         if cls is Concept:
             text = "in words" if self.chance(60) else None
             codings = self.pick(_KNOWN).codings if text is None or self.chance(60) else ()
             return Concept(text, codings)
-        if cls is Quantity:
-            return replace(super().made(cls, shape), display=self.pick((None, "unit in words")))
-        if cls is Range:
-            return _plain_range(super().made(cls, shape))
         if cls is Coding:
             return self.pick((TERMS.inpatient_encounter, TERMS.ambulatory, TERMS.emergency)).codings[0]
         return super().made(cls, shape)
 
     def number(self) -> Decimal:
+        """A number as people write it."""
         return Decimal(self.pick(NUMBERS))
 
-
-def _plain_range(made: Range) -> Range:
-    """The range without the generator's own spellings of units."""
-    return Range(*(end and replace(end, display=None) for end in (made.low, made.high)))
+    def pick(self, options: Sequence[Any]) -> Any:
+        """One of the options; for an odd text the simplest."""
+        found = super().pick(options)
+        odd = isinstance(found, str) and (found != found.strip() or not found.isprintable() or "<" in found)
+        return options[0] if odd else found
 
 
 #: Ideas of medicine: a unit or a status would be a strange finding.

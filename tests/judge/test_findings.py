@@ -13,14 +13,14 @@ import pytest
 from mappings import encode, load_case, to_fhir
 from tests.judge.accepted import OF_BUNDLES, rest
 from tests.judge.judge import Judge
+from tests.judge.test_judge import HEAD, NOW
 
 pytestmark = pytest.mark.xdist_group("judge")
 REASON = "a finding of the judge, reported"
 
 
 def _verdict(judge: Judge, **sections: Any) -> list[str]:
-    head = {"schema_version": "1.0", "case_system": "https://a.example/sid", "case_id": "1", "language": "en"}
-    bundle = to_fhir(load_case({**head, "patient": {}, **sections}), now="2026-01-01T00:00:00Z")
+    bundle = to_fhir(load_case(HEAD | sections), now=NOW)
     return rest(judge.check(encode(bundle)), bundle, OF_BUNDLES)
 
 

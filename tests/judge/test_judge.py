@@ -16,7 +16,7 @@ import pytest
 
 from adapter.artifacts.__main__ import main as artifacts
 from mappings import encode, load_case, to_fhir
-from mappings.terms import BASE
+from mappings.terms import BASE, TERMS, Term
 from tests.judge.accepted import OF_BUNDLES, OF_DEFINITIONS, OF_GENERATED, REPORTED, rest
 from tests.judge.conftest import FHIR
 from tests.judge.judge import Judge
@@ -26,6 +26,13 @@ from tests.judge.plain import plain_case
 pytestmark = pytest.mark.xdist_group("judge")
 Json = Any
 NOW = "2026-01-01T00:00:00Z"
+HEAD = {
+    "schema_version": "1.0",
+    "case_system": "https://a.example/sid",
+    "case_id": "1",
+    "language": "en",
+    "patient": {},
+}
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/case.json"))
 KINDS = (("collection", "put"), ("document", "put"), ("transaction", "put"), ("transaction", "conditional-update"))
 PUBLISHED = sorted(FHIR.rglob("*.json"))
@@ -58,13 +65,21 @@ def test_generated_cases(judge: Judge, seed: int) -> None:
 
 
 def test_licensed_codes(tmp_path: Path) -> None:
-    """With the licensed codes written, and their fragment loaded in place of the free one, the verdict is the same."""
+    """The codes that need a licence, written on request, are known by the fragment that is made on request."""
     shutil.copytree(FHIR / "fragments", tmp_path / "fragments")
     artifacts(["--licensed", str(tmp_path / "fragments")])
-    example = next(path for path in EXAMPLES if path.parent.name == "published-case")
-    bundle = _bundle(example, "collection", "put", optional_codes=True)
+    terms = [term for term in TERMS if term.licensed]
+    case = load_case(HEAD | {"findings": [_finding(term) for term in terms]})
+    bundle = to_fhir(case, now=NOW, optional_codes=True)
+    assert encode(bundle).count(b"http://snomed.info/sct") >= len(terms)
     with Judge(FHIR, tmp_path / "fragments", timeout=600) as judge:
         assert rest(judge.check(encode(bundle)), bundle, OF_BUNDLES) == []
+
+
+def _finding(term: Term) -> Json:
+    codings = [{"system": c.system, "code": c.code, "display": c.display} for c in term.codings]
+    code = {"text": term.display, "codings": codings}
+    return {"key": term.name, "code": code, "presence": "present", "when": {"at": "2020-01-01"}}
 
 
 # --- what the project publishes -------------------------------------------------------------------
