@@ -143,7 +143,7 @@ def _code_of(pointer: str, json: Json, read: Accountable, node: Node) -> str:
         return "unknown-extension"
     if pointer.endswith("/reference"):
         return "unresolved-reference"
-    if isinstance(json, dict) and isinstance(json.get("reference"), str):
+    if isinstance(json, dict) and (isinstance(json.get("reference"), str) or isinstance(json.get("identifier"), dict)):
         try:
             return "unknown-element" if read.received.resolve(json, node) else "unresolved-reference"
         except Unread as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from mappings import lens, wire
@@ -33,16 +32,15 @@ def write_onto(
     changes = _changes(was, matched, to, report)
     found = {id(planned) for _, planned in matched}
     added = [planned for planned in plans if id(planned) not in found]
-    for node, planned in matched:  # what the document only implied becomes a resource when facts are added to it
-        if node.index < 0 and changes.pop(node.pointer, None) is not None:
-            added.append(planned)
-            changes |= _changes(was, [(n, p) for n, p in matched if n.owner is node], to, report, told=False)
+    for planned, parts in _implied(was, matched, changes):
+        added += [planned] if planned is not None else []
+        changes |= _changes(was, parts, to, report, told=False)
     _remaining(was, matched, changes, {p.item_key for p in plans}, remove, report)
     new = [with_text(p.table.write(p, _fresh(to)), p.table.text(p, case.language, to.names)) for p in added]
     changes |= _renewed(case, plans, was, now if changes or new else None, report)
     if not changes and not new:
         return document  # type: ignore[no-any-return]
-    out = _add(put_back(document, changes), new)
+    out = _add(was, put_back(document, changes), new)
     if out.pop("signature", None) is not None:
         report.add("signature-dropped", path="Bundle.signature", pointer="/signature")
     return out
@@ -54,15 +52,36 @@ def _changes(
     """The resources that differ, by their pointer. Not ``told``: what was derived in reading is to be written out."""
     changes = {}
     for node, planned in matched:
-        old = was.written[id(node)]
-        if not told and node.derived:
-            bare_item = replace(planned, item=replace(planned.item, **dict.fromkeys(node.derived)))
-            to.spelled = node.spelled
-            old = planned.table.write(bare_item, to)
+        old = was.written[id(node)] if told else was.told.get(id(node), was.written[id(node)])
         resource = _rewrite(node, planned, old, to, report)
         if resource is not node.resource:
             changes[node.pointer] = resource
     return changes
+
+
+def _implied(
+    was: Read, matched: list[tuple[Node, Planned]], changes: dict[str, Json]
+) -> Iterator[tuple[Planned | None, list[tuple[Node, Planned]]]]:
+    """What the document only implied and what no longer follows from it, to be written out: (item, its parts).
+
+    That is the patient or a derived course with facts of its own now, and a course that the case no longer has or
+    whose infusions another reading would group otherwise.
+    """
+    here = {id(node): planned for node, planned in matched}
+    before = {id(node): planned.item for node, planned in was.matched}
+    for node in was.nodes:
+        if node.index >= 0:
+            continue
+        parts = [(part, planned) for part, planned in matched if part.owner is node]
+        changed = changes.pop(node.pointer, None) is not None
+        regrouped = any(_times(before[id(part)]) != _times(planned.item) for part, planned in parts if part.given)
+        if changed or regrouped or id(node) not in here:
+            yield here.get(id(node)), parts
+
+
+def _times(item: Any) -> tuple[Any, ...]:
+    """What the cycles of a derived course are made from, and what is made of it."""
+    return item.when, item.cycle, item.day, item.part_of, item.source
 
 
 def _fresh(to: Writing) -> Writing:
@@ -141,19 +160,38 @@ def _remaining(
             report.add("removed" if gone else "not-in-case", pointer=node.pointer, path=where(node, ""))
 
 
-def _add(document: dict[str, Json], new: list[dict[str, Json]]) -> dict[str, Json]:
+def _no_room(message: str, expected: str) -> MappingError:
+    return MappingError(Issue("bad-option", message, path="onto", expected=expected))
+
+
+def _add(was: Read, document: dict[str, Json], new: list[dict[str, Json]]) -> dict[str, Json]:
     """The document, a copy, with new resources as entries at the end of its Bundle."""
     document = dict(document)
     if not new:
         return document
     if document["resourceType"] != "Bundle":
-        raise MappingError(Issue("bad-option", "The document has no room for the case's new resources.", path="onto",
-                                 expected="a Bundle"))  # fmt: skip
-    entries: list[Json] = [{"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource} for resource in new]
-    if document.get("type") in ("transaction", "batch"):
+        raise _no_room("The document has no room for the case's new resources.", "a Bundle")
+    patient = was.received.patient
+    if patient.container is not None:
+        raise _no_room("The Patient is inside another resource; new ones cannot refer to it.", "the Patient as entry")
+    asked = document.get("type") in ("transaction", "batch")
+    if asked and any(resource["resourceType"] == "Patient" for resource in new):
+        raise _no_room("The Patient lives elsewhere; to write it anew would replace it.", "the whole Patient")
+    entries: list[Json] = [
+        ({"fullUrl": url} if (url := _url(was, resource)) else {}) | {"resource": resource} for resource in new
+    ]
+    if asked:
         entries = [entry | {"request": request(entry["resource"], conditional=False)} for entry in entries]
     document["entry"] = [*document.get("entry", []), *entries]
     return document
+
+
+def _url(was: Read, resource: dict[str, Json]) -> str | None:
+    """The fullUrl of a new entry; of a Patient that was only referred to, the address that the references have."""
+    if resource["resourceType"] != "Patient":
+        return f"urn:uuid:{resource['id']}"
+    url = was.received.patient.full_url or ""
+    return url if ":" in url else None
 
 
 def _spellings(was: Read, node: Node, json: Json) -> Iterator[tuple[str, str]]:

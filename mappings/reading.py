@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mappings import wire
@@ -204,9 +205,14 @@ class Read:
         case = self.case
         to = Writing(case, writing, self.subject, self.optional_codes, lambda: labels(case))
         self.written: dict[int, dict[str, Json]] = {}
+        #: the same without what was derived
+        self.told: dict[int, dict[str, Json]] = {}
         for node, planned in self.matched:
             to.spelled = node.spelled
             self.written[id(node)] = planned.table.write(planned, to)
+            if node.derived:
+                item = replace(planned.item, **dict.fromkeys(node.derived))
+                self.told[id(node)] = planned.table.write(replace(planned, item=item), to)
 
     def software_ref(self) -> str | None:
         """How the bundle refers to this adapter's own Device."""

@@ -220,8 +220,8 @@ class Range:
     def __post_init__(self) -> None:
         if self.low is None and self.high is None:
             raise ValueError("a range has low, high, or both")
-        if self.low and self.high and self.low.unit == self.high.unit and self.low.value > self.high.value:
-            raise ValueError("low is not above high")
+        if self.low and self.high and (self.low.unit != self.high.unit or self.low.value > self.high.value):
+            raise ValueError("low and high share a unit, and low is not above high")
         if (self.low and self.low.comparator) or (self.high and self.high.comparator):
             raise ValueError("the ends of a range have no comparator")
 

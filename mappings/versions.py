@@ -105,8 +105,8 @@ OTHER_TYPES = _versions(_OTHER_TYPES)
 def version_issues(node: Node) -> list[Issue]:
     """What only other versions of FHIR have: a type, a member, a member of another JSON type."""
     found = [(node.type, node.pointer, OTHER_TYPES[node.type])] if node.type in OTHER_TYPES else []
-    tells = OTHER_MEMBERS.get(node.type, {})
-    found += [(f"{node.type}.{n}", f"{node.pointer}/{n}", tells[n]) for n in node.resource if n in tells]
+    tells = OTHER_MEMBERS.get(node.type, {}).items()
+    found += [(f"{node.type}.{n}", f"{node.pointer}/{n}", version) for n, version in tells if n in node.resource]
     found += [
         (f"{type_}.{name} as {_JSON_TYPES[kind]}", f"{node.pointer}/{name}", version)
         for type_, name, kind, version in _OTHER_SHAPES

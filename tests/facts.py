@@ -473,7 +473,9 @@ FACTS = (
             "High doses in most reports, commonly 2 g/kg monthly (6-11); 0.4-0.5 g/kg monthly (12-15) did comparably"
             " well. Neurological involvement: a significant contribution is reported (9, 11, 13).",
         ),
-        "src-article": document("Published case report (title, authors and journal are not in the text)"),
+        "src-article": document(
+            "Published case report (title, authors and journal are not in the text)", **{"attachment.language": "en"}
+        ),
     }),
     Fact("F50", "There are five figures, with captions in own words.", {
         "fig-1": figure(

@@ -390,8 +390,9 @@ def _ratio(maker: Maker, shape: Shape | None) -> Any:
 
 def _range(maker: Maker, shape: Shape | None) -> Range:
     low, high = _quantity(maker, shape), _quantity(maker, shape)
+    high = replace(high, unit=low.unit, display=low.display)
     ends = {"low": low, "high": high} if maker.chance(50) else {"low": low} if maker.chance(50) else {"high": high}
-    if len(ends) == 2 and low.unit == high.unit and low.value > high.value:
+    if len(ends) == 2 and low.value > high.value:
         ends = {"low": high, "high": low}
     return Range(**ends)
 

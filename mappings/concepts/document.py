@@ -15,7 +15,7 @@ from mappings.concepts.patient import IDENTIFIER, Identifier
 from mappings.many import references
 from mappings.report import Json
 from mappings.resource import CASE_ITEM, ResourceMap, members, subject
-from mappings.rows import at, constant, inside, listed
+from mappings.rows import at, constant, derived, inside, listed
 from mappings.shape import Shape
 from mappings.terms import TERMS
 from mappings.values import AtLeast, Concept, Item, Key, Line, Ref, Text
@@ -31,6 +31,7 @@ ABOUT = (
     "DiseaseStatus",
     "Tolerance",
 )
+MIME = Text(r"[^\s/;]+/[^\s;]+(; ?[^\s;=]+=[^\s;]+)*", "a media type, such as application/pdf")
 SHA1 = Text(r"[A-Za-z0-9+/]{27}=", "a SHA-1 hash in base64, 28 characters")
 
 
@@ -41,7 +42,7 @@ class Document(Item):
     label: Line
     title: Line | None = None
     identifiers: tuple[Identifier, ...] = ()
-    content_type: Line | None = None
+    content_type: Annotated[str, MIME] | None = None
     size: Annotated[int, AtLeast(0)] | None = None
     sha1: Annotated[str, SHA1] | None = None
 
@@ -94,6 +95,7 @@ DOCUMENT = ResourceMap(
     inside(
         "content[0].attachment",
         at("contentType", plain(), "content_type"),
+        derived("language", language),
         at("size", plain(), "size"),
         at("hash", plain(), "sha1"),
         at("title", plain(), "label"),

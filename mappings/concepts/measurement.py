@@ -56,12 +56,22 @@ class Measurement(Observed):
             yield "value/integer", f"a quantity in {' or '.join(kind.units)}: a bare number has no unit"
         if self.kind == "skin-score" and (self.value.integer or 0) < 0:
             yield "value/integer", "0 or more: skin-score is not negative"
-        if kind.vital and self.when is None:
-            yield "when", f"{self.kind} needs a time, or when.absent (FHIR vital-signs profile)"
-        if kind.vital and self.when and self.when.at and len(self.when.at) < 10:
-            yield "when/at", f"{self.kind} needs a day; give a less exact time as a period (FHIR vs-1)"
+        if kind.vital:
+            yield from self._vital_rules()
         if self.baseline == self.key:
             yield "baseline", "the key of another measurement"
+
+    def _vital_rules(self) -> Iterator[tuple[str, str]]:
+        """What the vital-signs profiles want, which the LOINC code pulls in: a day, a Quantity, no other component."""
+        if self.when is None:
+            yield "when", f"{self.kind} needs a time, or when.absent (FHIR vital-signs profile)"
+        elif self.when.period is not None or (self.when.at and len(self.when.at) < 10):
+            yield "when", f"a day for {self.kind}; tell a less exact time as absent, as-text, with its text (FHIR vs-1)"
+        if self.value.quantity is None and self.value.absent is None:
+            yield "value", f"a quantity or absent for {self.kind} (FHIR vital-signs profile)"
+        for name in ("layer", "trend", "percent_change", "absolute_change"):
+            if getattr(self, name) is not None:
+                yield name, f"nothing: {self.kind} has no such component (FHIR vital-signs profile)"
 
 
 def _quantities(measured: ValueOrAbsent) -> Iterator[tuple[str, Quantity]]:

@@ -100,16 +100,3 @@ OF_GENERATED = (
         path=r"\.identifier\[\d+\]\.type$",
     ),
 )
-#: Faults that are reported and not yet mended; each has a failing test in `test_findings`.
-REPORTED = (
-    Accepted("#rng-2$", "A range between two units cannot be compared."),
-    Accepted("#obs-7$", "A quality has the code of the finding that it belongs to."),
-    Accepted("^TYPE_SPECIFIC_CHECKS_DT_ATT_NO_CONTENT$", "A source document without content type says no language."),
-    Accepted(
-        "^(Extension_PROF_Type|Validation_VAL_Profile_(NotSlice|NotAllowed))$",
-        "The vital-signs profiles allow a Quantity only.",
-        path=r"\.value\.ofType\((string|Range)\)",
-        when=lambda resource: resource["meta"]["profile"][0].endswith(("-body-weight", "-body-height")),
-    ),
-    Accepted("^Terminology_TX_NoValid", "Components of vital signs are bound to vital signs.", text="'Vital Signs"),
-)
