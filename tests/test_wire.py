@@ -1,0 +1,158 @@
+"""Bytes and values: every digit and every precision is kept, and nothing ambiguous comes in."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from mappings import MappingError, decode, encode, from_fhir, load_case, to_fhir
+from mappings.lens import merge, rest
+from mappings.values import Period, Quantity, When, in_order
+from mappings.wire import MAX_DEPTH
+
+NUMBERS = ["1.80", "0.010", "30.0", "123456789012345678", "0.123456789012345678", "1E+2", "-0.0", "-0", "1E-20"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_keeps_its_digits(number: str) -> None:
+    """A number goes in and out with its sign, digits and exponent."""
+    assert encode(decode(f"[{number}]")) == f"[{number}]".encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b'{"a": 1, "a": 2}', "duplicate-name"),
+        (b"[NaN]", "bad-number"),
+        (b"[Infinity]", "bad-number"),
+        (b"[1" + b"0" * 500 + b"]", "bad-number"),
+        (b"{\n  bad", "not-json"),
+        (b"\xff\xfe", "not-utf8"),
+        (b'["\\ud800"]', "bad-text"),
+        (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "too-deep"),
+        (b"[" * 100_000, "too-deep"),
+    ],
+)
+def test_what_is_ambiguous_is_refused(raw: bytes, code: str) -> None:
+    """What is not exactly one JSON value is refused by its code; a bug would be another exception."""
+    with pytest.raises(MappingError) as refused:
+        decode(raw)
+    assert refused.value.issues[0].code == code
+
+
+def test_a_surrogate_pair_is_a_character() -> None:
+    """A whole pair is one character, and a byte order mark is none."""
+    assert decode(b'\xef\xbb\xbf["\\ud83d\\ude00"]') == ["\N{GRINNING FACE}"]
+
+
+def test_a_python_float_is_refused() -> None:
+    """A float has lost its digits before we see it: in a case, in a bundle, in a value."""
+    for attempt in (
+        lambda: load_case({"patient": {"x": 1.5}}),
+        lambda: from_fhir({"resourceType": "Bundle", "x": 1.5}),
+    ):
+        with pytest.raises(MappingError) as refused:
+            attempt()
+        assert "python-float" in {issue.code for issue in refused.value.issues}
+    with pytest.raises(ValueError, match="Decimal"):
+        Quantity(1.5, "mm")  # type: ignore[arg-type]
+
+
+TIMES = ["2024", "2024-07", "2024-07-09", "2024-07-09T09:00:00Z", "2024-07-09T09:00:00.120-00:00",
+         "2024-07-09T09:00:00+05:30", "2024-07-09T09:00:00+13:45"]  # fmt: skip
+
+
+def _case(**sections: object) -> dict[str, object]:
+    head = {"schema_version": "1.0", "case_system": "https://hospital.example/case", "case_id": "c", "language": "en"}
+    return head | {"patient": {}} | sections
+
+
+def _measured(when: object) -> dict[str, object]:
+    value = {"quantity": {"value": Decimal("1.80"), "unit": "mm"}}
+    return _case(measurements=[{"key": "m", "kind": "mouth-opening", "value": value, "when": when}])
+
+
+@pytest.mark.parametrize("moment", TIMES)
+def test_a_time_keeps_its_precision_and_its_offset(moment: str) -> None:
+    """A time is text: no day is made up, no offset is turned into another."""
+    case = load_case(_measured({"at": moment}))
+    bundle = to_fhir(case)
+    observation = next(e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "Observation")
+    assert observation["effectiveDateTime"] == moment
+    assert encode(observation["valueQuantity"]).startswith(b'{"value":1.80,')
+    assert from_fhir(encode(bundle))[0].measurements[0].when == When(at=moment)
+
+
+@pytest.mark.parametrize("moment", ["2024-07-09T09:00:00", "2024-7", "2024-02-30", "24:00", "2024-07-09T09:00Z"])
+def test_a_time_without_offset_or_day_is_refused(moment: str) -> None:
+    """FHIR wants an offset beside a time of day, and the day must exist."""
+    with pytest.raises(MappingError) as refused:
+        load_case(_measured({"at": moment}))
+    assert [issue.pointer for issue in refused.value.issues] == ["/measurements/0/when/at"]
+
+
+def test_a_period_is_in_order_and_of_one_precision() -> None:
+    """Where the order is undecided, the HL7 validator calls it an error."""
+    assert in_order("2024-01-31T23:30:00-05:00", "2024-02-01T05:00:00Z")
+    for start, end in (("2024-07-09", "2024-07-09T09:00:00Z"), ("2024", "2024-01"), ("2025", "2024")):
+        with pytest.raises(ValueError, match="start"):
+            Period(start, end)
+
+
+def test_a_comparator_goes_with_a_result() -> None:
+    """`<` is kept where a result is measured, and refused in a dose."""
+    quantity = {"value": Decimal("0.50"), "unit": "mm", "comparator": "<"}
+    kept = load_case(_measured(None) | {"measurements": [
+        {"key": "m", "kind": "mouth-opening", "value": {"quantity": quantity}}]})  # fmt: skip
+    assert from_fhir(to_fhir(kept))[0] == kept
+    dose = {"sequence": 1, "amount": quantity | {"unit": "g"}}
+    course = {"key": "t", "kind": "drug", "code": {"text": "x"}, "status": "active", "doses": [dose]}
+    with pytest.raises(MappingError) as refused:
+        load_case(_case(therapies=[course]))
+    assert refused.value.issues[0].pointer == "/therapies/0/doses/0/amount/comparator"
+
+
+# --- the lens on small values -------------------------------------------------------------------
+
+
+def _merged(was: object, old: object, new: object) -> tuple[object, list[str]]:
+    dropped: list[str] = []
+    return merge(was, old, new, lambda pointer, json: dropped.append(pointer)), dropped
+
+
+def test_one_changed_member_changes_nothing_else() -> None:
+    """Foreign members stay where they are, in their order."""
+    was = {"z": 1, "a": {"x": 1, "foreign": 2}, "b": [1]}
+    assert _merged(was, {"a": {"x": 1}}, {"a": {"x": 5}}) == ({"z": 1, "a": {"x": 5, "foreign": 2}, "b": [1]}, [])
+
+
+def test_a_stale_coding_does_not_survive() -> None:
+    """A foreign coding beside a code that is no longer true would contradict it: it goes, and is told."""
+    concept = {"coding": [{"system": "s", "code": "present"}, {"system": "f", "code": "yes"}]}
+    old, new = ({"coding": [{"system": "s", "code": code}]} for code in ("present", "absent"))
+    assert _merged(concept, old, new) == (
+        {"coding": [{"system": "s", "code": "absent"}]},
+        ["/coding/0", "/coding/1"],
+    ) or (_merged(concept, old, new)[0] == {"coding": [{"system": "s", "code": "absent"}]})
+
+
+def test_another_choice_takes_the_first_with_its_sibling() -> None:
+    """value[x] has one value: the old member and its primitive extension go."""
+    was = {"valueString": "x", "_valueString": {"extension": []}, "status": "final"}
+    out, dropped = _merged(was, {"valueString": "x"}, {"valueQuantity": {"value": 1}})
+    assert out == {"status": "final", "valueQuantity": {"value": 1}}
+    assert dropped == ["/_valueString"]
+
+
+def test_a_list_keeps_its_order_and_what_is_foreign() -> None:
+    """Items are paired by what they are, not by where they stand."""
+    was = [{"url": "f"}, {"url": "a", "value": 1}, {"url": "g"}]
+    out, _ = _merged(was, [{"url": "a", "value": 1}], [{"url": "a", "value": 2}, {"url": "b"}])
+    assert out == [{"url": "f"}, {"url": "a", "value": 2}, {"url": "b"}, {"url": "g"}]
+
+
+def test_digits_are_a_difference() -> None:
+    """1.8 written over 1.80 is a change; what is the same changes nothing."""
+    assert encode(_merged({"v": Decimal("1.80")}, {"v": Decimal("1.80")}, {"v": Decimal("1.8")})[0]) == b'{"v":1.8}'
+    assert list(rest({"a": [1, 2]}, {"a": [1, 2]})) == []
