@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
-.PHONY: demo test lint laws bench goldens docs artifacts r4 setup clean
+.PHONY: demo test lint laws bench goldens docs artifacts r4 judge-report setup clean
 
 setup: $(READY)
 
@@ -40,6 +40,9 @@ docs: $(READY)  ## write the README's mapping table anew
 
 artifacts: $(READY)  ## write mappings/fhir anew from the tables
 	$(BIN)/python -m adapter.artifacts
+
+judge-report: $(READY)  ## our R4 checker beside the HL7 validator's engine (needs Java and Maven)
+	$(BIN)/python -m tests.judge.agreement
 
 R4 = build/r4
 r4: $(READY)  ## compile the R4 rules anew from the official definitions

@@ -13,6 +13,8 @@ OPERATIONS = {
     " or transaction.",
     "to-case": "POST /fhir/$to-case: a Bundle, a resource or NDJSON becomes a case document (application/json). With"
     " strict=true a document of which anything is not mapped is refused.",
+    "validate": "POST /fhir/$validate: a resource, a Bundle, NDJSON or a case is held against its rules; the answer is"
+    " an OperationOutcome.",
 }
 _TITLE = "Two-way mapping between a scleromyxedema case and FHIR R4"
 

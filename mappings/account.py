@@ -143,12 +143,20 @@ def _code_of(pointer: str, json: Json, read: Accountable, node: Node) -> str:
         return "unknown-extension"
     if pointer.endswith("/reference"):
         return "unresolved-reference"
+    if pointer.endswith("/identifier"):  # of a Reference: an element that has several is a list
+        json = _at(node.resource, pointer.rpartition("/")[0])
     if isinstance(json, dict) and (isinstance(json.get("reference"), str) or isinstance(json.get("identifier"), dict)):
         try:
             return "unknown-element" if read.received.resolve(json, node) else "unresolved-reference"
         except Unread as error:
             return error.code
     return "unknown-element"
+
+
+def _at(json: Json, pointer: str) -> Json:
+    for step in pointer.split("/")[1:]:
+        json = json[int(step)] if isinstance(json, list) else json[step.replace("~1", "/").replace("~0", "~")]
+    return json
 
 
 def as_issue(node: Node, error: Unread, disposition: Disposition, leaves: int = 0) -> Issue:

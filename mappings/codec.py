@@ -81,6 +81,12 @@ def _agree(yields: type, shape: Shape) -> None:
         raise TypeError(f"field {shape.name} holds {shape.type.__name__}, its codec {yields.__name__}")
 
 
+def no_modifier(json: Json) -> None:
+    """No table knows a modifier extension, and one that is not known may turn the meaning round."""
+    if isinstance(json, dict) and "modifierExtension" in json:
+        raise Unread("modifier", "A modifier extension may change what this means.").at("modifierExtension")
+
+
 def _need(json: Json, kind: type, what: str) -> Any:
     if type(json) is not kind:
         raise Unread("wrong-type", "The JSON type is wrong.", what)
@@ -457,7 +463,7 @@ class Within:
         return {self.name: self.inner.write(value, to)}
 
     def read(self, json: Json, by: Reading) -> Any:
-        _need(json, dict, "a JSON object")
+        no_modifier(_need(json, dict, "a JSON object"))
         return _inside(self.name, self.inner, json, by)
 
 

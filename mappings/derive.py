@@ -40,7 +40,9 @@ def derive_courses(received: Received) -> None:
             by_drug.setdefault(name, []).append(node)
     for name, nodes in by_drug.items():
         received.add(_course(received, name, nodes))
-        nodes[0].notes.append(("course-derived", f"{len(nodes)} administrations of one drug, without a course."))
+        nodes[0].notes.append(
+            ("course-derived", f"{_count(len(nodes), 'administration')} of one drug, without a course.")
+        )
 
 
 def _targets(received: Received, node: Node, name: str) -> list[Node]:
@@ -127,4 +129,8 @@ def _number(found: list[tuple[date, Node]], days: list[date], gaps: list[int]) -
         node.into |= {"cycle": number} | ({"day": of_cycle} if number in several else {})
         node.into.setdefault("source", Source("derived"))
         node.derived = tuple(name for name in ("cycle", "day", "source") if name not in told)
-    found[0][1].notes.append(("cycle-grouped", f"{len(found)} infusions, {cycle} cycles."))
+    found[0][1].notes.append(("cycle-grouped", f"{_count(len(found), 'infusion')}, {_count(cycle, 'cycle')}."))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"

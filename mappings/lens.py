@@ -98,9 +98,11 @@ def pair(a: list[Json], b: list[Json]) -> dict[int, int]:
     taken: set[int] = set()
     for keys in (_exact, _anchors):
         _pair_by(keys, a, b, found, taken)
-    left = [i for i in range(len(a)) if i not in found and not _anchors(a[i])]
-    right = [j for j in range(len(b)) if j not in taken and not _anchors(b[j])]
-    found.update((i, j) for i, j in zip(left, right, strict=False) if type(a[i]) is type(b[j]))
+    left = [i for i in range(len(a)) if i not in found]
+    right = [j for j in range(len(b)) if j not in taken]
+    for i, j in zip(left, right, strict=False):
+        if type(a[i]) is type(b[j]) and not (_anchors(a[i]) and _anchors(b[j])):
+            found[i] = j
     return found
 
 
@@ -191,8 +193,9 @@ def _merge_object(
     for name, value in was.items():
         step = f"{pointer}/{escape(name)}"
         if name in gone:
-            for inner, part in rest(value, old.get(name), step):
-                dropped(inner, part)
+            left = _without(name, value, old, new, dropped, step)
+            if left:
+                out[name] = left
         elif name in new and name in old:
             out[name] = merge(value, old[name], new[name], dropped, step)
         elif name in new:
@@ -203,6 +206,17 @@ def _merge_object(
         if name not in was and not (name in old and same(old[name], value)):
             out[name] = value
     return out
+
+
+def _without(name: str, was: Json, old: dict[str, Json], new: dict[str, Json], dropped: Dropped, pointer: str) -> Json:
+    """What stays of a member that goes: the foreign items of a list, foreign content beside a primitive that stays."""
+    if isinstance(was, list) and isinstance(old.get(name), list):
+        return _merge_list(was, old[name], [], dropped, pointer)
+    if isinstance(was, dict) and isinstance(old.get(name), dict) and name[1:] in new and name.startswith("_"):
+        return _merge_object(was, old[name], {}, dropped, pointer)
+    for inner, part in rest(was, old.get(name), pointer):
+        dropped(inner, part)
+    return None
 
 
 def _over(was: Json, new: Json, dropped: Dropped, pointer: str) -> Json:

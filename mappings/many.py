@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any
 
-from mappings.codec import Codec, ReferenceCodec, Unread
+from mappings.codec import Codec, ReferenceCodec, Unread, no_modifier
 from mappings.report import Json
 from mappings.rows import Row, Shapes, _json_steps, _left, _list, _put, _reach, _steps, read_one
 
@@ -100,7 +100,11 @@ class Each(Row):
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         name, _, inner = (self.forward or "").partition(".")
-        for json in _list(obj, name):
+        for index, json in enumerate(_list(obj, name)):
+            try:
+                no_modifier(json)
+            except Unread as error:
+                raise error.at(name, index) from None
             by.owns(json.get(inner) if inner and isinstance(json, dict) else json, self)
 
 

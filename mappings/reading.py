@@ -231,6 +231,8 @@ def _labels(resource: dict[str, Json]) -> dict[str, Any]:
     words = tuple(dict.fromkeys(word_of[pair] for pair in order if pair in word_of))
     tags = []
     for json in tags_:
+        if json.get("code") == "SUBSETTED":  # it is true of the received resource only
+            continue
         try:
             tags.append(coding().read(json, None))  # type: ignore[arg-type]
         except Unread:

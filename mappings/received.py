@@ -9,11 +9,12 @@ from typing import Any
 from mappings.case import ALTERNATES, TABLES
 from mappings.codec import Unread, pairs
 from mappings.concepts.patient import PATIENT
+from mappings.doubts import doubt, is_part
 from mappings.entries import entries_of
 from mappings.generated import NAMESPACE, is_generated
 from mappings.index import RESTFUL, Index, absolute
 from mappings.report import Issue, Json, MappingError
-from mappings.resource import CASE_ITEM, Node, ResourceMap, known, members, slug
+from mappings.resource import CASE_ITEM, Node, ResourceMap, members, slug
 from mappings.terms import BASE
 from mappings.values import SLUG, URI
 
@@ -47,8 +48,10 @@ class Received:
         for node in self.everyone:
             if node.refused is None and not is_generated(node.resource):
                 node.table = self._table(node)
-                if node.table is not None and (error := _in_error(node.resource)):
+                if node.table is not None and (error := doubt(node, node.table, self.patient, self.index)):
                     node.table, node.refused = None, error
+                if is_part(node.resource):
+                    node.notes.append(("subsetted", ""))
         self._name()
 
     def _one_patient(self, wanted: str | None, identity: tuple[str, str] | None) -> Node:
@@ -192,15 +195,6 @@ def _place(node: Node) -> str:
     if node.index < 0:
         return node.pointer.strip("()")
     return " ".join(step for step in node.pointer.split("/")[1:] if step != "resource") or "the document"
-
-
-def _in_error(resource: dict[str, Json]) -> Unread | None:
-    """Why a resource is not to be read at all: whoever made it says that it is an error."""
-    for name in ("status", "docStatus", "verificationStatus"):
-        words = {resource.get(name)} if isinstance(resource.get(name), str) else {c for _, c in known(resource, name)}
-        if "entered-in-error" in words:
-            return Unread("entered-in-error", "The record is marked as entered in error.").at(name)
-    return None
 
 
 def _identity(patient: Node) -> tuple[str, str]:

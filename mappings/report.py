@@ -160,6 +160,12 @@ CATALOGUE: dict[str, Kind] = {
         "The entry asks a server for something and holds no resource.",
         "It is not carried out; send the resource as it is afterwards.",
     ),
+    "subsetted": Kind(
+        "incomplete",
+        "warning",
+        "The server sent only some elements of the resource.",
+        "Ask for the whole resource: without _summary and _elements.",
+    ),
     "sender-outcome": Kind(
         "informational",
         "warning",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
-from mappings.codec import Codec, ReferenceCodec, Unread, _need, pairs, term_json
+from mappings.codec import Codec, ReferenceCodec, Unread, _need, no_modifier, pairs, term_json
 from mappings.report import Json
 from mappings.shape import Shape, shapes
 from mappings.terms import Term
@@ -55,7 +55,7 @@ def _reach(obj: dict[str, Json], steps: tuple[str, ...]) -> Json:
         name = step.removesuffix("[0]")
         if not isinstance(here, dict):
             raise Unread("wrong-type", "The element has another shape.", "a JSON object")
-        _no_modifier(here)
+        no_modifier(here)
         here = here.get(name, MISSING)
         if name != step and here is not MISSING:
             here = _need(here, list, "a JSON array")
@@ -63,12 +63,6 @@ def _reach(obj: dict[str, Json], steps: tuple[str, ...]) -> Json:
         if here is MISSING:
             return MISSING
     return here
-
-
-def _no_modifier(obj: dict[str, Json]) -> None:
-    """No table knows a modifier extension, and one that is not known may turn the meaning round."""
-    if "modifierExtension" in obj:
-        raise Unread("modifier", "A modifier extension may change what this means.").at("modifierExtension")
 
 
 def _put(out: dict[str, Json], steps: tuple[str, ...], value: Json) -> None:
@@ -111,10 +105,12 @@ class At(Row):
         _put(out, self.steps, written)
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        if self.steps[-1].endswith("[0]"):
+            return self._read_first(obj, by, into)
         try:
             json = _reach(obj, self.steps)
             if json is MISSING:
-                return
+                return None
             if self.shape.many:
                 if found := read_many(_need(json, list, "a JSON array"), self.codec, by, self.steps):
                     into[self.field] = distinct(self.shape, found)
@@ -122,6 +118,25 @@ class At(Row):
                 into[self.field] = read_one(json, self.codec, by, _json_steps(self.steps))
         except Unread as error:
             _left(error.at(*_json_steps(self.steps)), self.shape.required, by)
+
+    def _read_first(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        """Of a list that others add to, the first item that is understood."""
+        steps = (*self.steps[:-1], self.steps[-1].removesuffix("[0]"))
+        fault = None
+        try:
+            json = _reach(obj, steps)
+            for index, one in enumerate(() if json is MISSING else _need(json, list, "a JSON array")):
+                try:
+                    into[self.field] = read_one(one, self.codec, by, [*_json_steps(steps), index])
+                    return
+                except Unread as error:
+                    fault = fault or error.at(index)
+                    if error.code == "modifier":
+                        break
+            if fault is not None:
+                raise fault
+        except Unread as error:
+            _left(error.at(*_json_steps(steps)), self.shape.required, by)
 
 
 def read_one(json: Json, codec: Codec, by: Reading, steps: list[str | int]) -> Any:
@@ -159,7 +174,7 @@ def distinct(shape: Shape, found: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def at(path: str, codec: Codec, field: str) -> Row:
-    """A field at an element: ``at("bodySite", concept(), "site")``; ``name[0]`` is the first of a list."""
+    """A field at an element: ``at("bodySite", concept(), "site")``; ``name[0]`` is one of a list, the first so read."""
     return At(path, codec, field)
 
 
@@ -265,8 +280,9 @@ class Flag(Row):
             _put(out, self.steps, term_json(term, to.optional_codes))
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        json = _reach(obj, self.steps)
-        found = set(pairs(json.get("coding"))) if isinstance(json, dict) else set()
+        json = _reach(obj, (*self.steps[:-1], self.steps[-1].removesuffix("[0]")))
+        concepts = json if isinstance(json, list) else [json]
+        found = {pair for one in concepts if isinstance(one, dict) for pair in pairs(one.get("coding"))}
         if found & self.on.pairs:
             into[self.field] = True
         elif self.off is not None and not found & self.off.pairs:
@@ -325,7 +341,7 @@ def read_rows(
     """Read the rows from an element that lies at ``steps``."""
     by.steps.append(steps)
     try:
-        _no_modifier(obj)
+        no_modifier(obj)
         for row in rows:
             row.read(obj, by, into)
     except Unread as error:

@@ -142,6 +142,8 @@ class Stranger:
 
     def element(self, parent: Json, name: str, json: Json) -> None:
         """Foreign content in one member: in objects at any depth, beside primitives."""
+        if self.calm and name == "medicationCodeableConcept":  # a course and its administrations have the same one
+            return
         if isinstance(json, dict):
             for inner, value in list(json.items()):
                 self.element(json, inner, value)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from mappings import dump_case, encode
 from mappings.case import Case
 from mappings.check import places, problems
-from mappings.concepts.document import SHA1
+from mappings.concepts.document import MIME, SHA1
 from mappings.report import Issue
 from mappings.shape import Shape, shapes
 from mappings.terms import TERMS
@@ -100,6 +100,7 @@ TEXTS: dict[Text, Callable[[Choose], str]] = {
     URI: _among(*_URIS),
     CODE: _among("a", "L98.5", "é-1", "a b", '<&">', "0", "x" * 100),
     LANGUAGE: _among("en", "de-AT", "zh-Hant-TW", "abcdefgh"),
+    MIME: _among("application/pdf", "text/plain; charset=utf-8"),
     SHA1: _among("2jmj7l5rSw0yVb/vlWAYkK/YBwk=", "+" * 27 + "="),
 }
 

@@ -30,6 +30,7 @@ ORDER = [
     "choices",
     "lens",
     "resource",
+    "doubts",
     "concepts",
     "generated",
     "case",

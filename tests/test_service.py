@@ -306,7 +306,7 @@ def test_bulk_data_may_be_sent_as_it_is(client: FlaskClient) -> None:
 
 
 def test_metadata_is_a_valid_r4_capability_statement(client: FlaskClient) -> None:
-    """The statement is valid FHIR 4.0.1, names both operations, and its date is the release's, not today's."""
+    """The statement is valid FHIR 4.0.1, names its operations, and its date is the release's, not today's."""
     response = client.get("/fhir/metadata")
     statement = json.loads(response.data)
     assert (response.status_code, response.content_type) == (200, "application/fhir+json; charset=utf-8")
@@ -314,7 +314,7 @@ def test_metadata_is_a_valid_r4_capability_statement(client: FlaskClient) -> Non
     assert (statement["kind"], statement["fhirVersion"], statement["format"]) == ("instance", "4.0.1", ["json"])
     assert statement["date"] == adapter.RELEASE_DATE
     assert statement["software"]["version"] == __version__
-    assert [operation["name"] for operation in statement["rest"][0]["operation"]] == ["to-fhir", "to-case"]
+    assert [operation["name"] for operation in statement["rest"][0]["operation"]] == ["to-fhir", "to-case", "validate"]
 
 
 def test_every_operation_of_the_statement_is_there(client: FlaskClient) -> None:

@@ -131,10 +131,9 @@ def test_a_stale_coding_does_not_survive() -> None:
     """A foreign coding beside a code that is no longer true would contradict it: it goes, and is told."""
     concept = {"coding": [{"system": "s", "code": "present"}, {"system": "f", "code": "yes"}]}
     old, new = ({"coding": [{"system": "s", "code": code}]} for code in ("present", "absent"))
-    assert _merged(concept, old, new) == (
-        {"coding": [{"system": "s", "code": "absent"}]},
-        ["/coding/0", "/coding/1"],
-    ) or (_merged(concept, old, new)[0] == {"coding": [{"system": "s", "code": "absent"}]})
+    out, dropped = _merged(concept, old, new)
+    assert out == {"coding": [{"system": "s", "code": "absent"}]}
+    assert "/coding/1" in dropped
 
 
 def test_another_choice_takes_the_first_with_its_sibling() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from mappings.choices import onset
-from mappings.codec import Codec, ReferenceCodec, Unread, coded, concept, reference
+from mappings.codec import Codec, ReferenceCodec, Unread, coded, concept, no_modifier, reference
 from mappings.report import Json
 from mappings.resource import ResourceMap, choose, subject
 from mappings.rows import Element, at, extension
@@ -78,6 +78,7 @@ class Detail:
         return {"detail": [{"reference": ref} for ref in to.references(value)]}
 
     def read(self, json: Json, by: Any) -> Any:
+        no_modifier(json)
         details = json.get("detail") if isinstance(json, dict) else None
         for detail in details if isinstance(details, list) else ():
             try:

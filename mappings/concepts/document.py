@@ -76,8 +76,8 @@ class Base64Text:
 
 
 def is_foreign(json: dict[str, Json]) -> bool:
-    """Whether an identifier is not the case's own."""
-    return CASE_ITEM not in [mark.get("url") for mark in members(json, "extension")]
+    """Whether an identifier is not the case's own, and still in use."""
+    return json.get("use") != "old" and CASE_ITEM not in [mark.get("url") for mark in members(json, "extension")]
 
 
 def language(item: Any, to: Any) -> Json:

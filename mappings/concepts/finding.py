@@ -45,10 +45,14 @@ class Finding(Observed):
     figures: tuple[Annotated[Key, Ref("Figure")], ...] = ()
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        """The severity is no quality: both are components, and the code tells them apart."""
+        """The severity is no quality: both are components, told apart by code; nor is the finding itself (obs-7)."""
+        mine = {(coding.system, coding.code) for coding in self.code.codings}
         for index, quality in enumerate(self.qualities):
-            if any((coding.system, coding.code) in TERMS.severity.pairs for coding in quality.code.codings):
+            codes = {(coding.system, coding.code) for coding in quality.code.codings}
+            if codes & TERMS.severity.pairs:
                 yield f"qualities/{index}/code", "another code: the severity has a field of its own"
+            if codes & mine:
+                yield f"qualities/{index}/code", "another code than that of the finding (FHIR obs-7)"
 
 
 QUALITY = Element(Quality, at("code", concept(), "code"), value("value"))
@@ -74,8 +78,19 @@ class StillThere(Row):
     """A sign kept as a Condition that is over is not present: it is not read."""
 
     def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
-        if known(obj, "clinicalStatus") & _OVER:
-            raise Unread("modifier", "The sign is over; it is not read as present.").at("clinicalStatus")
+        over = ["clinicalStatus"] if known(obj, "clinicalStatus") & _OVER else []
+        for name in [*over, *(name for name in obj if name.startswith("abatement"))]:
+            raise Unread("modifier", "The sign is over; it is not read as present.").at(name)
+
+
+class NotContradicted(Row):
+    """An interpretation that says the opposite of the value leaves neither: the finding is not read."""
+
+    def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
+        value = known(obj, "valueCodeableConcept")
+        for term in (TERMS.present, TERMS.absent):
+            if value and known(obj, "interpretation") & term.pairs and not value & term.pairs:
+                raise Unread("modifier", "The interpretation and the value do not agree.").at("interpretation")
 
 
 FINDING = ResourceMap(
@@ -87,6 +102,7 @@ FINDING = ResourceMap(
     subject(),
     when("effective", encounter=True),
     word_value("presence", "presence"),
+    NotContradicted(),
     spread("bodySite", concept(), "sites"),
     at("specimen", reference(), "specimen"),
     references("derivedFrom", "figures"),

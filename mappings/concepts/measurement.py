@@ -82,14 +82,18 @@ def _quantities(measured: ValueOrAbsent) -> Iterator[tuple[str, Quantity]]:
 
 
 class Kind(NamedTuple):
-    """One kind of measurement: its code, category, units (none: any), profile."""
+    """One kind of measurement: its code, category, units (none: any), profile; ``known``: codes it is also known by."""
 
     term: Term | None
     category: Term | None
     units: tuple[str, ...]
     profile: str
     vital: bool = False
+    known: tuple[Term, ...] = ()
 
+
+#: Amounts of M-protein that belong to no clone, since nothing tells of which chains it is.
+UNASSIGNED = tuple(TERMS[f"m-protein-{name}"] for name in ("total", "band-1", "band-2", "band-3", "share"))
 
 KINDS = {
     "skin-thickness": Kind(TERMS.skin_thickness_hfus, TERMS.imaging, ("mm", "um"), "smx-skin-thickness"),
@@ -97,7 +101,7 @@ KINDS = {
     "body-weight": Kind(TERMS.body_weight, TERMS.vital_signs, ("kg", "g"), "smx-body-weight", vital=True),
     "body-height": Kind(TERMS.body_height, TERMS.vital_signs, ("cm",), "smx-body-height", vital=True),
     "skin-score": Kind(TERMS.skin_score, TERMS.exam, ("{score}",), "smx-skin-score"),
-    "other": Kind(None, None, (), "smx-measurement"),
+    "other": Kind(None, None, (), "smx-measurement", known=UNASSIGNED),
 }
 
 
@@ -128,7 +132,7 @@ def _table(name: str, kind: Kind) -> ResourceMap:
         component(TERMS.absolute_change_from_baseline, at("valueQuantity", quantity(), "absolute_change")),
         profile=kind.profile,
         title=lambda item: f"{(kind.term.display if kind.term else item.code.label)}: {item.value}",
-        known_by=("code", (kind.term,)) if kind.term is not None else None,
+        known_by=("code", kind.known if kind.term is None else (kind.term,)),
         only=("kind", name),
     )
 

@@ -119,7 +119,7 @@ PATIENT = ResourceMap(
         "identifier",
         IDENTIFIER,
         "identifiers",
-        lambda json: not any(u in _marks(json) for u in (PSEUDONYM_KIND, CASE_ITEM)),
+        lambda json: json.get("use") != "old" and not any(u in _marks(json) for u in (PSEUDONYM_KIND, CASE_ITEM)),
     ),
     at("gender", word("sex"), "sex"),
     only_moment("birthDate", "birth_date"),

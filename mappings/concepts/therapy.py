@@ -99,8 +99,8 @@ def _course() -> Row:
 PROCEDURES = tuple(
     TERMS[name]
     for name in (
-        "uva1-phototherapy", "extracorporeal-photopheresis", "plasmapheresis", "puva", "stem-cell-transplantation",
-        "autologous-stem-cell-transplantation", "autologous-bone-marrow-transplantation",
+        "ivig-therapy", "uva1-phototherapy", "extracorporeal-photopheresis", "plasmapheresis", "puva",
+        "stem-cell-transplantation", "autologous-stem-cell-transplantation", "autologous-bone-marrow-transplantation",
         "autologous-peripheral-blood-stem-cell-transplantation",
     )
 )  # fmt: skip

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from mappings.case import Case
+from mappings.concepts.document import MIME, SHA1
 from mappings.shape import Shape
 from mappings.terms import TERMS
 from mappings.values import CODE, DATE, INSTANT, KEY, LANGUAGE, LINE, MOMENT, SLUG, URI, Coding, Concept
@@ -28,6 +29,8 @@ TEXTS = {
     URI: ("https://a.example/sid", "urn:oid:2.16.840.1.113883.4.1"),
     CODE: ("a",),
     LANGUAGE: ("en", "de-AT"),
+    MIME: ("application/pdf", "text/plain"),
+    SHA1: ("QUJD" * 6 + "QUI=",),
 }
 NUMBERS = ("1", "1.80", "0.5", "30.0", "100")
 CLINICAL = ("orpha", "mondo", "hpo", "smx", "snomed", "loinc")
@@ -39,7 +42,7 @@ class Plain(Maker):
     def one(self, shape: Shape) -> Any:
         """One value; texts are plain."""
         if shape.type is str and not shape.words and not shape.choices and shape.refs is None:
-            return self.pick(TEXTS.get(shape.texts[-1] if shape.texts else LINE, ("QUJD" * 6 + "QUI=",)))
+            return self.pick(TEXTS[shape.texts[-1] if shape.texts else LINE])
         return super().one(shape)
 
     def made(self, cls: type, shape: Shape | None = None) -> Any:

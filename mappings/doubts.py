@@ -1,0 +1,56 @@
+"""What keeps a resource from being read that a table knows: whoever made it takes it back, contradicts it, or speaks
+of something else than the patient.
+"""
+
+from __future__ import annotations
+
+from mappings.codec import Unread
+from mappings.report import Json
+from mappings.resource import Graph, Node, ResourceMap, known, members
+
+_SUBSETTED = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "SUBSETTED")
+
+
+def doubt(node: Node, table: ResourceMap, patient: Node, graph: Graph) -> Unread | None:
+    """Why the resource is not to be read at all; None if nothing speaks against it."""
+    found = _in_error(node.resource)
+    if found is None and node.type == "Observation":
+        found = _contradiction(node.resource) or _about_another(node, table, patient, graph)
+    return found
+
+
+def _in_error(resource: dict[str, Json]) -> Unread | None:
+    for name in ("status", "docStatus", "verificationStatus"):
+        json = resource.get(name)
+        words = {json} if isinstance(json, str) else {code for _, code in known(resource, name)}
+        if "entered-in-error" in words:
+            return Unread("entered-in-error", "The record is marked as entered in error.").at(name)
+    return None
+
+
+def _contradiction(resource: dict[str, Json]) -> Unread | None:
+    """A value beside the reason why there is none (FHIR obs-6)."""
+    values = [name for name in resource if name.startswith("value")]
+    if values and "dataAbsentReason" in resource:
+        return Unread("contradiction", "It has a value, and a reason why there is none (FHIR obs-6).").at(values[0])
+    return None
+
+
+def _about_another(node: Node, table: ResourceMap, patient: Node, graph: Graph) -> Unread | None:
+    """``focus`` is what an observation is about where that is not its subject: a donor, a fetus."""
+    if any(getattr(row, "name", None) == "focus" for row in table.rows):
+        return None
+    for json in members(node.resource, "focus"):
+        try:
+            other = graph.resolve(json, node) is not patient
+        except Unread:
+            other = True
+        if other:
+            return Unread("other-subject", "The observation is about another than its subject.").at("focus")
+    return None
+
+
+def is_part(resource: dict[str, Json]) -> bool:
+    """Whether a server says that it sent only some elements of the resource."""
+    meta = resource.get("meta")
+    return _SUBSETTED in [(tag.get("system"), tag.get("code")) for tag in members(meta, "tag")]
