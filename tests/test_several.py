@@ -13,7 +13,7 @@ from mappings.choices import value
 from mappings.codec import concept, plain
 from mappings.generated import labels, resource_id
 from mappings.many import each, owner, spread
-from mappings.resource import Node, Planned, ResourceMap, Writing, subject
+from mappings.resource import Node, Planned, ResourceMap, Writing
 from mappings.rows import at, fixed
 from mappings.terms import TERMS
 from mappings.values import Concept, Item, Line, Quantity, ValueOrAbsent
@@ -150,7 +150,6 @@ SAMPLE = toy("Observation", Sample, fixed("code", TERMS.body_weight), owner("sub
 COHORT = toy(
     "Group",
     Cohort,
-    subject("managingEntity", required=False),
     spread("code", concept(), "colours"),
     each("samples", SAMPLE),
     each("label", LABEL, forward="note"),
@@ -181,12 +180,11 @@ class Entries:
     """The written resources as a graph to read from."""
 
     def __init__(self, plans: list[Planned], resources: list[Json]) -> None:
-        patient = Node(-1, "", "", {}, "Patient", "Patient/p", "patient", "patient")
         self.nodes = [
             Node(i, "", "", json, planned.table.type, planned.ref, planned.key, planned.item_key, table=planned.table)
             for i, (planned, json) in enumerate(zip(plans, resources, strict=True))
         ]
-        self.by_ref = {node.full_url: node for node in [patient, *self.nodes]}
+        self.by_ref = {node.full_url: node for node in self.nodes}
 
     def resolve(self, json: Json, node: Node) -> Node | None:
         """The node of a Reference."""
