@@ -4,11 +4,10 @@ of something else than the patient.
 
 from __future__ import annotations
 
-from mappings.codec import Unread
+from mappings.codec import Unread, pairs
 from mappings.report import Json
 from mappings.resource import Graph, Node, ResourceMap, known, members
-
-_SUBSETTED = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "SUBSETTED")
+from mappings.terms import TERMS
 
 
 def doubt(node: Node, table: ResourceMap, patient: Node, graph: Graph) -> Unread | None:
@@ -52,5 +51,4 @@ def _about_another(node: Node, table: ResourceMap, patient: Node, graph: Graph) 
 
 def is_part(resource: dict[str, Json]) -> bool:
     """Whether a server says that it sent only some elements of the resource."""
-    meta = resource.get("meta")
-    return _SUBSETTED in [(tag.get("system"), tag.get("code")) for tag in members(meta, "tag")]
+    return not TERMS.subsetted.pairs.isdisjoint(pairs(members(resource.get("meta"), "tag")))

@@ -92,7 +92,7 @@ def _once(nodes: list[Node]) -> None:
     for node in nodes:
         text = frozen(node.resource)
         if text in seen:
-            node.refused = _TWICE
+            node.refused, node.twin = _TWICE, seen[text].node
         else:
             seen[text] = _version(_strings(node.resource.get("meta"), "versionId", "lastUpdated"), node)
     versions = list(seen.values())

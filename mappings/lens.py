@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from mappings.codec import pairs
@@ -90,8 +91,8 @@ def rest(was: Json, old: Json, pointer: str = "") -> Iterator[tuple[str, Json]]:
 # --- pairing lists --------------------------------------------------------------------------
 
 
-def pair(a: list[Json], b: list[Json]) -> dict[int, int]:
-    """index in ``a`` -> index in ``b`` of the items that are the same thing."""
+def pair(a: list[Json], b: list[Json], ours: bool = False) -> dict[int, int]:
+    """index in ``a`` -> index in ``b`` of the items that are the same thing; ``ours``: both are the writer's."""
     if len(a) == len(b) and all(map(same, a, b)):
         return {i: i for i in range(len(a))}
     found: dict[int, int] = {}
@@ -100,10 +101,44 @@ def pair(a: list[Json], b: list[Json]) -> dict[int, int]:
         _pair_by(keys, a, b, found, taken)
     left = [i for i in range(len(a)) if i not in found]
     right = [j for j in range(len(b)) if j not in taken]
-    for i, j in zip(left, right, strict=False):
-        if type(a[i]) is type(b[j]) and not (_anchors(a[i]) and _anchors(b[j])):
-            found[i] = j
+    _pair_in_order(_either_holds if ours else _holds, a, b, left, right, found)
+    left, right = [i for i in left if _loose(a[i], ours)], [j for j in right if _loose(b[j], ours)]
+    _pair_in_order(lambda one, other: not (_anchors(one) and _anchors(other)), a, b, left, right, found)
+    for _ in found:  # of items that are the same twice, the first is the first
+        for i, k in pairwise(sorted(found)):
+            if found[i] > found[k] and same(b[found[i]], b[found[k]]):
+                found[i], found[k] = found[k], found[i]
     return found
+
+
+def _pair_in_order(
+    fits: Callable[[Json, Json], bool],
+    a: list[Json],
+    b: list[Json],
+    left: list[int],
+    right: list[int],
+    found: dict[int, int],
+) -> None:
+    """Pair what is left over, the first with the first that fits."""
+    for j in list(right):
+        i = next((i for i in left if type(a[i]) is type(b[j]) and fits(a[i], b[j])), None)
+        if i is not None:
+            found[i] = j
+            left.remove(i)
+            right.remove(j)
+
+
+def _holds(a: Json, b: Json) -> bool:
+    """Whether all of ``b`` is in ``a``, which may have more."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return all(name in a and _holds(a[name], value) for name, value in b.items())
+    if isinstance(a, list) and isinstance(b, list):
+        return all(any(_holds(one, other) for one in a) for other in b)
+    return bool(a == b)
+
+
+def _either_holds(a: Json, b: Json) -> bool:
+    return _holds(a, b) or _holds(b, a)
 
 
 def _pair_by(
@@ -160,6 +195,11 @@ def _anchors(item: Json) -> list[Any]:
     return []
 
 
+def _loose(item: Json, coded: bool) -> bool:
+    """Whether order may pair it: nothing makes it itself; or only a code, where before there may have been words."""
+    return all(coded and anchor[0] in ("code", "coding") for anchor in _anchors(item))
+
+
 # --- writing onto ---------------------------------------------------------------------------
 
 
@@ -203,7 +243,11 @@ def _merge_object(
         else:
             out[name] = value
     for name, value in new.items():
-        if name not in was and not (name in old and same(old[name], value)):
+        if name in was or (name in old and same(old[name], value)):
+            continue
+        if isinstance(value, list) and isinstance(old.get(name), list):  # only what is new in it
+            value = _merge_list([], old[name], value, dropped, f"{pointer}/{escape(name)}")
+        if value != []:
             out[name] = value
     return out
 
@@ -247,7 +291,7 @@ def _gone(was: dict[str, Json], old: dict[str, Json], new: dict[str, Json]) -> s
 
 
 def _merge_list(was: list[Json], old: list[Json], new: list[Json], dropped: Dropped, pointer: str) -> list[Json]:
-    to_old, to_new = pair(was, old), pair(old, new)
+    to_old, to_new = pair(was, old), pair(old, new, ours=True)
     stale = "coding" if pointer.endswith("/coding") else ""
     out: list[Json] = []
     placed: dict[int, int] = {}

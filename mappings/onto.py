@@ -28,6 +28,7 @@ def write_onto(
     plans = list(plan(case))
     identify(case, plans)
     matched = _match(was, plans)
+    _refuse_no_place(was, case, matched, report)
     to = writing(case, plans, was.subject, optional_codes or was.optional_codes)
     changes = _changes(was, matched, to, report)
     found = {id(planned) for _, planned in matched}
@@ -36,6 +37,8 @@ def write_onto(
         added += [planned] if planned is not None else []
         changes |= _changes(was, parts, to, report, told=False)
     _remaining(was, matched, changes, {p.item_key for p in plans}, remove, report)
+    _keep_known(was, matched, changes)
+    _repeat(was, changes)
     new = [with_text(p.table.write(p, _fresh(to)), p.table.text(p, case.language, to.names)) for p in added]
     changes |= _renewed(case, plans, was, now if changes or new else None, report)
     if not changes and not new:
@@ -110,10 +113,86 @@ def _match(was: Read, plans: list[Planned]) -> list[tuple[Node, Planned]]:
             if match is not None and adopt(planned, match, was.ref(match)):
                 nodes.remove(match)
                 found[id(planned)] = match
+    matched = [(found[id(planned)], planned) for planned in plans if id(planned) in found]
     there = {node.key for node in found.values()}
+    renamed = _renamed(was, matched)
     for node in found.values():  # a reference keeps its spelling as long as its target stays what it was
-        node.spelled = {key: spelling for key, spelling in node.spelled.items() if key in there}
-    return [(found[id(planned)], planned) for planned in plans if id(planned) in found]
+        node.spelled = {
+            key: spelling
+            for key, spelling in node.spelled.items()
+            if key in there and not (key in renamed and "?" in spelling)
+        }
+        for name in [n for n in was.written[id(node)] if _by_identifier(was, node, n) in renamed]:
+            was.written[id(node)] = was.written[id(node)] | {name: {}}
+    return matched
+
+
+def _renamed(was: Read, matched: list[tuple[Node, Planned]]) -> set[str]:
+    """The keys of the items whose identifiers are others now: references by identifier lead to them no more."""
+    before = {id(node): planned.item for node, planned in was.matched}
+    found = [
+        (node.key, before[id(node)], planned.item) for node, planned in matched if hasattr(planned.item, "identifiers")
+    ]
+    return {key for key, old, new in found if old.identifiers != new.identifiers}
+
+
+def _by_identifier(was: Read, node: Node, name: str) -> str | None:
+    """The key of what an element refers to by an identifier alone."""
+    json = node.resource.get(name)
+    if not isinstance(json, dict) or "reference" in json or not isinstance(json.get("identifier"), dict):
+        return None
+    try:
+        target = was.received.resolve(json, node)
+    except Unread:
+        return None
+    return target.key if target is not None else None
+
+
+def _refuse_no_place(was: Read, case: Case, matched: list[tuple[Node, Planned]], report: Report) -> None:
+    """What the case says and a received resource has no room for: refused; the time of recording is only told."""
+    for node, planned in matched:
+        for name in planned.table.unused if planned.table.alternate else ():
+            if getattr(planned.item, name) not in (None, ()):
+                raise _no_room(f"A received {node.type} has no place for {name} ({planned.key}).", "none")
+    if case.recorded != was.case.recorded and not any(
+        n.type == "Provenance" for n in was.all_nodes if is_generated(n.resource)
+    ):
+        report.add("no-place", path="case.recorded", pointer="/recorded")
+
+
+def _keep_known(was: Read, matched: list[tuple[Node, Planned]], changes: dict[str, Json]) -> None:
+    """A resource that was known by a code, and no more is, gets our profile: it stays the same item."""
+
+    def now(node: Node) -> Json:
+        resource = changes.get(node.pointer)
+        return node.resource if resource is None or resource is REMOVED else resource
+
+    for node, planned in matched if changes else ():
+        if node.index < 0 or node.type == "Patient" or changes.get(node.pointer) is REMOVED:
+            continue
+        resource = now(node)
+        meta = resource.get("meta", {})
+        profiles = meta.get("profile", []) if isinstance(meta, dict) else None
+        if not isinstance(profiles, list) or planned.table.profile in profiles:
+            continue
+        if was.received.by_code(node, now) is not planned.table:
+            head = {name: resource[name] for name in ("resourceType", "id") if name in resource}
+            changes[node.pointer] = (
+                head
+                | {"meta": meta | {"profile": [*profiles, planned.table.profile]}}
+                | {name: value for name, value in resource.items() if name != "meta"}
+            )
+
+
+def _repeat(was: Read, changes: dict[str, Json]) -> None:
+    """What a document holds twice, such as a patient on each page, is changed in each place."""
+    inside: dict[str, list[str]] = {}
+    for pointer in changes:
+        inside.setdefault(pointer.partition("/contained/")[0], []).append(pointer)
+    for node in was.all_nodes:
+        if node.twin is not None:
+            here = node.twin.pointer
+            changes |= {node.pointer + pointer[len(here) :]: changes[pointer] for pointer in inside.get(here, ())}
 
 
 def _rewrite(node: Node, planned: Planned, old: dict[str, Json], to: Writing, report: Report) -> dict[str, Json]:
@@ -125,6 +204,8 @@ def _rewrite(node: Node, planned: Planned, old: dict[str, Json], to: Writing, re
     merged = lens.merge(plain, old, new, _telling(report, node))
     if merged is plain:
         return node.resource
+    for row in planned.table.rows:
+        row.settle(merged, _telling(report, node))
     apart = {name: value for name, value in node.resource.items() if name not in plain}
     if "text" in apart:
         apart["text"] = planned.table.text(planned, merged.get("language", to.case.language), to.names)

@@ -10,7 +10,9 @@ from mappings.account import account, as_issue
 from mappings.case import ALTERNATES, SCHEMA_VERSION, SECTIONS, Case
 from mappings.check import places, plan, problems
 from mappings.codec import Unread, coding, pairs
+from mappings.concepts.patient import PATIENT
 from mappings.derive import derive_courses, group_cycles
+from mappings.doubts import is_part
 from mappings.generated import SOFTWARE, is_generated, labels
 from mappings.received import Received, hash_of
 from mappings.report import Issue, Json, MappingError, Report
@@ -229,9 +231,11 @@ def _labels(resource: dict[str, Json]) -> dict[str, Any]:
     order = list(pairs(labels_))
     word_of = {pair: word for word, term in WORDS["security"].items() for pair in term.pairs}
     words = tuple(dict.fromkeys(word_of[pair] for pair in order if pair in word_of))
+    profiles = meta.get("profile") if isinstance(meta, dict) else None
+    ours = isinstance(profiles, list) and PATIENT.profile in profiles
     tags = []
     for json in tags_:
-        if json.get("code") == "SUBSETTED":  # it is true of the received resource only
+        if not ours and is_part({"meta": {"tag": [json]}}):  # true of what another server sent, not of the case
             continue
         try:
             tags.append(coding().read(json, None))  # type: ignore[arg-type]

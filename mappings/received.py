@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from mappings.case import ALTERNATES, TABLES
@@ -18,7 +19,7 @@ from mappings.resource import CASE_ITEM, Node, ResourceMap, members, slug
 from mappings.terms import BASE
 from mappings.values import SLUG, URI
 
-_BY_PROFILE: dict[str, ResourceMap] = {table.profile: table for table in TABLES}
+_BY_PROFILE: dict[str, ResourceMap] = {table.profile: table for table in (*TABLES, *ALTERNATES)}
 #: resource type -> element -> code -> the table it belongs to, and how nearly
 _BY_CODE: dict[str, dict[str, dict[tuple[str, str], tuple[ResourceMap, str]]]] = {}
 for _table in (*TABLES, *ALTERNATES):
@@ -50,7 +51,7 @@ class Received:
                 node.table = self._table(node)
                 if node.table is not None and (error := doubt(node, node.table, self.patient, self.index)):
                     node.table, node.refused = None, error
-                if is_part(node.resource):
+                if is_part(node.resource) and not _case_items(node):
                     node.notes.append(("subsetted", ""))
         self._name()
 
@@ -105,14 +106,14 @@ class Received:
             table = _BY_PROFILE.get(profile) if isinstance(profile, str) else None
             if table is not None and table.type == node.type:
                 return table
-        return self._by_code(node)
+        return self.by_code(node)
 
-    def _by_code(self, node: Node) -> ResourceMap | None:
+    def by_code(self, node: Node, changed: Callable[[Node], Json] = lambda node: node.resource) -> ResourceMap | None:
         """The table that a code of another system leads to: the first exact one, else the first that nearly fits."""
         found = [
             (*tables[pair], pair[1])
             for path, tables in _BY_CODE.get(node.type, {}).items()
-            for pair in self.codes(node, path)
+            for pair in self.codes(node, path, changed)
             if pair in tables
         ]
         exact = [table for table, how, _ in found if not how]
@@ -124,16 +125,21 @@ class Received:
             return table
         return exact[0] if exact else None
 
-    def codes(self, node: Node, path: str) -> list[tuple[Any, Any]]:
-        """The codes at an element, in order; those of the Medication where a reference stands for it."""
-        json = node.resource.get(path)
-        reference = node.resource.get("medicationReference")
+    def codes(
+        self, node: Node, path: str, changed: Callable[[Node], Json] = lambda node: node.resource
+    ) -> list[tuple[Any, Any]]:
+        """The codes at an element, in order; those of the Medication where a reference stands for it.
+
+        ``changed`` says what a resource is now, if not what was received.
+        """
+        json = changed(node).get(path)
+        reference = changed(node).get("medicationReference")
         if path == "medicationCodeableConcept" and json is None and isinstance(reference, dict):
             try:
                 target = self.index.resolve(reference, node)
             except Unread:
                 return []
-            json = target.resource.get("code") if target is not None else None
+            json = changed(target).get("code") if target is not None else None
         concepts = json if isinstance(json, list) else [json]
         return [pair for one in concepts if isinstance(one, dict) for pair in pairs(one.get("coding"))]
 

@@ -239,6 +239,12 @@ CATALOGUE: dict[str, Kind] = {
         "A reference names another version of the patient than the one in the document.",
         "Nothing to do: it is the same patient.",
     ),
+    "no-place": Kind(
+        "informational",
+        "warning",
+        "The received document has no place for this.",
+        "Keep the case document: there it stays.",
+    ),
     "rest-dropped": Kind(
         "informational",
         "warning",

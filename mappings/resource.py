@@ -121,6 +121,7 @@ class Node:
     key: str = ""
     item_key: str = ""
     container: Node | None = None
+    twin: Node | None = None
     holds: bool = False
     given: bool = False
     derived: tuple[str, ...] = ()

@@ -40,6 +40,9 @@ class Row:
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         """Take the facts out of the element; what is not understood is left there."""
 
+    def settle(self, resource: dict[str, Json], dropped: Callable[[str, Json], None]) -> None:
+        """Take out foreign content that the resource's new facts make untrue."""
+
 
 # --- paths ----------------------------------------------------------------------------------
 

@@ -224,9 +224,9 @@ _VALUES = ("x", "", 5, -1, Decimal("0.50"), Decimal("-0.0"), True, None, {}, [],
 
 
 def damaged(choose: Choose, bundle: Json) -> Json:
-    """The bundle with a few members gone, doubled, swapped, of another type or with another value."""
+    """The bundle with one to twenty members gone, doubled, swapped, of another type or with another value."""
     out = copy.deepcopy(bundle)
-    for _ in range(1 + choose(5)):
+    for _ in range(1 + choose(20)):
         spots = [spot for entry in out["entry"] for spot in _spots(entry)]
         holder, name = spots[choose(len(spots))]
         other, its_name = spots[choose(len(spots))]

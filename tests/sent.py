@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from mappings import Case, Issue, MappingError, Report, dump_case, encode, from_fhir, to_fhir
+from mappings.entries import entries_of
 from mappings.values import Quantity, ValueOrAbsent
 from mappings.wire import as_plain
 from tests.foreign import leaves, received
@@ -171,3 +172,8 @@ def reweighed(key: str) -> Callable[[Case], Case]:
         return replace(case, measurements=found)
 
     return edit
+
+
+def hidden(document: Json) -> list[Json]:
+    """Every resource of a document: entries, pages, contained ones."""
+    return [node.resource for node in entries_of(document).nodes]

@@ -175,7 +175,7 @@ class Maker:
                 continue
             if issubclass(kind, Item):
                 most = self.most if shape.many else 1
-                count = max(self.choose(most + 1), min(self.least, most), shape.required)
+                count = max(self.choose(most + 2) - 1, min(self.least, most), shape.required)
                 found[shape.name] = [self._place(kind) for _ in range(count)]
             elif holds_items(kind):
                 found |= {f"{shape.name}.{name}": parts for name, parts in self._skeleton(kind).items()}
@@ -538,8 +538,8 @@ def seeded(seed: int, most: int = 3, fill: int = 60, least: int = 0) -> Case:
 _IDENTITY = {(Case, "schema_version"), (Case, "case_system"), (Case, "case_id")}
 
 
-def slots(node: Any, pointer: str = "") -> Iterator[tuple[str, Shape]]:
-    """Each field below a node that can be changed without changing which items there are."""
+def slots(node: Any, pointer: str = "") -> Iterator[tuple[str, Shape, Any]]:
+    """Each field below a node that can be changed without changing which items there are, and what it holds."""
     for shape in shapes(type(node)).values():
         here, value = f"{pointer}/{shape.json_name}", getattr(node, shape.name)
         items = is_dataclass(shape.type) and (issubclass(shape.type, Item) or holds_items(shape.type))
@@ -548,7 +548,7 @@ def slots(node: Any, pointer: str = "") -> Iterator[tuple[str, Shape]]:
             and (type(node), shape.name) not in _IDENTITY
             and not (isinstance(node, Item) and shape.name == "key")
         ):
-            yield here, shape
+            yield here, shape, value
         many = isinstance(value, tuple)
         for step, one in [(f"{here}/{i}", v) for i, v in enumerate(value)] if many else [(here, value)]:
             if is_dataclass(one):
@@ -569,8 +569,10 @@ def edited(choose: Choose, case: Case) -> tuple[Case, str]:
     """The case with one field changed, given or taken away, and the pointer to the field; raises if none can be."""
     maker, found = maker_for(choose, case), list(slots(case))
     for _ in range(60):
-        pointer, shape = maker.pick(found)
-        value = DROP if not shape.required and maker.chance(25) else maker.value(shape)
+        pointer, shape, old = maker.pick(found)
+        value = DROP if not shape.required and maker.chance(30) else maker.value(shape)
+        if isinstance(old, tuple) and len(old) > 1 and maker.chance(60):
+            value = maker.pick((old[::-1], old[1:], old[:-1], (*old[1:], old[0])))
         changed = put(case, steps_of(pointer), (() if shape.many else DROP) if value is DROP else value)
         if (
             isinstance(changed, Case)

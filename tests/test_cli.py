@@ -163,7 +163,8 @@ def test_report_says_what_became_of_every_value(bundle: Path, tmp_path: Path) ->
     done = run("to-case", bundle, "--report", tmp_path / "report.json", "-o", tmp_path / "case.json")
     report = json.loads((tmp_path / "report.json").read_text())
     assert done.exit_code == 0
-    assert report == json.loads(encode(from_fhir(bundle.read_bytes())[1].as_json()))
+    account = json.loads(encode(from_fhir(bundle.read_bytes())[1].as_json()))
+    assert {name: report[name] for name in account} == account
     assert report["leaves"]["total"] == report["leaves"]["mapped"] + report["leaves"]["rest"]
     assert load_case((tmp_path / "case.json").read_bytes()) == case_of(SYNTHETIC)
 

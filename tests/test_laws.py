@@ -15,8 +15,10 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from fhir.resources.R4B.bundle import Bundle
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from mappings import Case, MappingError, Report, dump_case, encode, from_fhir, load_case, to_fhir
 from mappings.case import SECTIONS, TABLES
@@ -70,13 +72,12 @@ def handled(choose: Choose, bundle: Json, calm: bool = False) -> Json:
 def test_what_is_written_is_read_back_exactly(form: dict[str, str], case: Case) -> None:
     """PutGet: `from_fhir(to_fhir(case))` is the case, in every kind of Bundle; transactions go without literature."""
     bundle = to_fhir(case, **form)  # type: ignore[arg-type]
-    back, report = from_fhir(encode(bundle), strict=True)
+    back, _ = from_fhir(encode(bundle), strict=True)
     if form["bundle_type"] == "transaction":
         case = replace(case, literature=None)
     if "now" in form and case.recorded is None:
         case = replace(case, recorded=form["now"])
     assert_same(back, case)
-    assert {issue.code for issue in report.issues} <= {"envelope", "narrative-generated", "generated-resource"}
 
 
 @given(case=cases())
@@ -168,6 +169,11 @@ def items(bundle: Json) -> dict[str, Json]:
     return {url[-36:]: resource for url, resource in found if not is_generated(resource)}
 
 
+def bare(resource: Json) -> bytes:
+    """The bytes of a resource but for its narrative."""
+    return encode({name: value for name, value in (resource or {}).items() if name != "text"})
+
+
 def difference(a: Json, b: Json) -> Difference:
     """From one bundle to the other."""
     was, now = items(a), items(b)
@@ -191,20 +197,26 @@ def test_one_changed_fact_changes_exactly_its_leaves(case: Case, seed: int) -> N
     choose = chances(seed)
     bundle = handled(choose, to_fhir(case), calm=True)
     was, _ = from_fhir(bundle)
-    now, pointer = edited(choose, was)
+    for _ in range(3):
+        now, pointer = edited(choose, was)
+        assert_edit_law(bundle, was, now, labels=pointer.split("/")[1] in LABELS)
+
+
+def assert_edit_law(bundle: Json, was: Case, now: Case, labels: bool) -> None:
+    """The law for one bundle, what is read from it, and that with one field changed."""
     report = Report("case-to-fhir")
     out = received(to_fhir(now, onto=bundle, report=report))
     assert_same(from_fhir(out)[0], now)
-
-    own, seen = difference(received(to_fhir(was)), received(to_fhir(now))), difference(bundle, out)
-    untouched = items(bundle).keys() & items(out).keys() - own.gone.keys() - own.new.keys() - own.other
+    written, rewritten = received(to_fhir(was)), received(to_fhir(now))
+    own, seen = difference(written, rewritten), difference(bundle, out)
+    untouched = [id_ for id_, resource in items(written).items() if bare(resource) == bare(items(rewritten).get(id_))]
     assert all(encode(items(bundle)[id_]) == encode(items(out)[id_]) for id_ in untouched)
-    dropped = assert_foreign_content_stays(bundle, out, received(to_fhir(was)), own, report)
+    dropped = assert_foreign_content_stays(bundle, out, written, own, report)
     if not own.other:
         assert not seen.other
         assert seen.new == own.new
         assert {id_: gone for id_ in seen.gone if (gone := seen.gone[id_] - dropped[id_])} == own.gone
-        assert_the_rest_of_the_bundle_stays(bundle, out, labels=pointer.split("/")[1] in LABELS)
+        assert_the_rest_of_the_bundle_stays(bundle, out, labels)
 
 
 LABELS = ("language", "recorded", "security", "tags")  # what the Provenance has too
@@ -224,8 +236,10 @@ def assert_foreign_content_stays(
         if issue.code == "rest-dropped":
             id_, leaves_ = entry["fullUrl"][-36:], facts(entry["resource"], pointer)
             if id_ in items(written) and not own.other:
-                ours = facts(items(written)[id_])
-                assert hung_on_what_went(entry["resource"], pointer, ours, own.gone.get(id_, Counter()))
+                ours, gone = facts(items(written)[id_]), own.gone.get(id_, Counter())
+                came = {path for path, _ in own.new.get(id_, ())}  # there an equal leaf may have come in its place
+                went = {leaf for leaf in ours if leaf in gone or leaf[0] in came}
+                assert hung_on_what_went(entry["resource"], pointer, ours, went)
             assert issue.leaves == leaves_.total()
             dropped[id_] += leaves_
             lost |= marks([[path, text.decode()] for path, text in leaves_])
@@ -242,7 +256,7 @@ def _split(pointer: str) -> tuple[int, str]:
     return int(index), rest
 
 
-def hung_on_what_went(resource: Json, pointer: str, ours: Facts, gone: Facts) -> bool:
+def hung_on_what_went(resource: Json, pointer: str, ours: Facts, gone: set[tuple[str, bytes]]) -> bool:
     """Whether an element around the pointer, or the primitive beside it, lost all its facts or is another one now.
 
     What makes a list item itself is its url, reference, system and code; a Reference is its reference; and
@@ -349,6 +363,31 @@ def test_two_hospitals_never_share_an_id(case: Case) -> None:
     ours = items(to_fhir(case)).keys()
     assert not ours & items(to_fhir(replace(case, case_system="https://b.example/other"))).keys()
     assert not ours & items(to_fhir(replace(case, case_id="another"))).keys()
+
+
+@given(case=cases())
+def test_models_accept_every_generated_bundle(case: Case) -> None:
+    """fhir.resources (R4B models) accepts them, but for one valid shape that it does not know.
+
+    Where an administration's time is told by extensions alone, it misses the value: R4 wants the element there,
+    which it is, and the model looks for the member without underscore.
+    """
+    bundle = to_fhir(case)
+    given_ = [r for r in items(bundle).values() if r["resourceType"] == "MedicationAdministration"]
+    untold = [r for r in given_ if not {"effectiveDateTime", "effectivePeriod"} & r.keys()]
+    assert refusals(bundle) == [MISSED] * len(untold)
+
+
+def refusals(bundle: Json) -> list[str]:
+    """What fhir.resources has against a Bundle."""
+    try:
+        Bundle.model_validate_json(encode(bundle))
+    except ValidationError as error:
+        return [fault["msg"] for fault in error.errors()]
+    return []
+
+
+MISSED = "Value error, Expect any of field value from this list ['effectiveDateTime', 'effectivePeriod']."
 
 
 # --- that the laws speak of everything ----------------------------------------------------------

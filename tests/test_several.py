@@ -27,10 +27,10 @@ def finding(*sites: str, **more: Json) -> dict[str, Json]:
     return found | ({"sites": [{"text": site} for site in sites]} if sites else {}) | more
 
 
-def case(*findings: dict[str, Json]) -> Case:
-    """A case of these findings."""
+def case(*findings: dict[str, Json], **sections: Json) -> Case:
+    """A case of these findings, and of other sections."""
     document = {"schema_version": "1.0", "case_system": "https://a.example/sid", "case_id": "1", "language": "en"}
-    return load_case(document | {"patient": {}, "findings": list(findings)})
+    return load_case(document | {"patient": {}, "findings": list(findings)} | sections)
 
 
 def observations(bundle: Json) -> list[Json]:
@@ -98,6 +98,22 @@ def test_a_site_less_is_a_resource_less() -> None:
     assert keys(out) == ["skin.knees", "skin.neck"]
     assert [issue.code for issue in report.issues] == ["removed"]
     assert sites(from_fhir(out)[0]) == [["neck", "knees"]]
+
+
+def test_an_item_that_changes_its_type_takes_its_references_along() -> None:
+    """A course that turns out to be a procedure is another resource: the old one goes, what pointed to it follows."""
+    course = {"key": "uva", "kind": "drug", "code": {"text": "UVA1"}, "status": "completed"}
+    tolerance = {"key": "borne", "course": "uva", "adverse_effects": "absent"}
+    was = case(therapies=[course], tolerance=[tolerance])
+    now = case(therapies=[course | {"kind": "procedure"}], tolerance=[tolerance])
+    out = to_fhir(now, onto=to_fhir(was))
+    assert [e["resource"]["resourceType"] for e in out["entry"] if e["resource"]["resourceType"] in COURSES] == [
+        "Procedure"
+    ]
+    assert from_fhir(out)[0] == now
+
+
+COURSES = ("MedicationStatement", "Procedure")
 
 
 def test_two_sites_of_one_name_are_refused() -> None:

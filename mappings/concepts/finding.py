@@ -5,15 +5,15 @@ R4 gives an Observation one body site, so a finding at four sites is four Observ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from mappings.choices import value, when, word_value
-from mappings.codec import Unread, coded, concept, own, plain, reference
+from mappings.codec import Unread, coded, concept, own, pairs, plain, reference
 from mappings.many import references, spread, unused
 from mappings.report import Json
-from mappings.resource import ResourceMap, known, subject
+from mappings.resource import ResourceMap, known, members, subject
 from mappings.rows import Element, Row, at, component, extension, listed
 from mappings.terms import TERMS
 from mappings.values import Concept, Forms, Key, Line, Observed, Presence, Ref, ValueOrAbsent, When
@@ -87,10 +87,23 @@ class NotContradicted(Row):
     """An interpretation that says the opposite of the value leaves neither: the finding is not read."""
 
     def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
-        value = known(obj, "valueCodeableConcept")
-        for term in (TERMS.present, TERMS.absent):
-            if value and known(obj, "interpretation") & term.pairs and not value & term.pairs:
-                raise Unread("modifier", "The interpretation and the value do not agree.").at("interpretation")
+        if any(self._untrue(obj, one) for one in members(obj, "interpretation")):
+            raise Unread("modifier", "The interpretation and the value do not agree.").at("interpretation")
+
+    def settle(self, resource: dict[str, Json], dropped: Callable[[str, Json], None]) -> None:
+        listed = resource.get("interpretation")
+        for index, one in enumerate(listed if isinstance(listed, list) else ()):
+            if isinstance(one, dict) and self._untrue(resource, one):
+                dropped(f"/interpretation/{index}", one)
+                resource["interpretation"] = [other for other in resource["interpretation"] if other is not one]
+        if resource.get("interpretation") == []:
+            del resource["interpretation"]
+
+    @staticmethod
+    def _untrue(obj: dict[str, Json], interpretation: Json) -> bool:
+        """Whether one interpretation says of the presence what the value does not."""
+        value, said = known(obj, "valueCodeableConcept"), set(pairs(interpretation.get("coding")))
+        return bool(value) and any(said & t.pairs and not value & t.pairs for t in (TERMS.present, TERMS.absent))
 
 
 FINDING = ResourceMap(
