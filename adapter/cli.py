@@ -17,8 +17,10 @@ import click
 import adapter
 from adapter import listings
 from adapter.bugs import bug
+from adapter.cli_check import check
 from adapter.cli_validate import validate
 from adapter.files import STREAM, read_bytes, write_all
+from adapter.reporting import full
 from adapter.verify import LEVELS, Verify, received, written
 from mappings import (
     Issue,
@@ -197,12 +199,13 @@ def to_case_command(
     if report_file is not None and _same(report_file, output):
         raise click.UsageError("--report and the case need two places: give -o FILE.")
     with _refusing(messages):
-        document = as_plain(read_bytes(bundle))
+        raw = read_bytes(bundle)
+        document = as_plain(raw)
         case, report = from_fhir(document, patient=patient, strict=strict)
         report.issues += received(document, verify, strict)
         results = [(output, encode(dump_case(case), pretty=True))]
         if report_file is not None:
-            results.append((report_file, encode(report.as_json(), pretty=True)))
+            results.append((report_file, encode(full(raw, case, report).as_json(), pretty=True)))
         write_all(results)
         made = sum(issue.leaves for issue in report.issues if issue.disposition == "generated")
         shown = f"{report.mapped} of {report.total} values mapped, {made} made by an adapter, {report.rest - made} left"
@@ -287,4 +290,5 @@ def demo(context: click.Context) -> None:
 
 
 main.add_command(validate)
+main.add_command(check)
 listings.add_to(main)
