@@ -518,7 +518,7 @@ ANSWERS: dict[str, tuple[Json, tuple[str, str] | None]] = {
     "Greek": ({"valueString": " IgG-λ "}, LAMBDA),
     "kappa": ({"valueString": "igM Kappa"}, ("igm", "kappa")),
     "coded, with text": ({"valueCodeableConcept": coded(LAB, "igg_lambda") | {"text": "IgG lambda"}}, LAMBDA),
-    "coded, with display": ({"valueCodeableConcept": {"coding": [{"system": LAB, "code": "7", "display": "IgG lambda"}]}}, LAMBDA),
+    "coded, with display": ({"valueCodeableConcept": {"coding": [{"code": "7", "display": "IgG lambda"}]}}, LAMBDA),
     "two": ({"valueCodeableConcept": {"coding": [{"display": "IgG lambda"}, {"display": "IgM lambda"}]}}, None),
     "a code alone": ({"valueCodeableConcept": coded(LAB, "7")}, None),
     "two clones": ({"valueString": "IgG lambda and IgM lambda"}, None),
