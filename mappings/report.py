@@ -316,6 +316,15 @@ CATALOGUE: dict[str, Kind] = {
     "too-large": Kind("too-long", "error", "The document is larger than allowed.", "Send it in parts."),
     "no-route": Kind("not-found", "error", "The path is unknown.", "See GET /fhir/metadata for the operations."),
     "wrong-method": Kind("not-supported", "error", "The path does not take this method.", "See the Allow header."),
+    "not-gzip": Kind("structure", "error", "The body is not whole gzip.", "Pack it anew, or send it unpacked."),
+    "too-costly": Kind("too-costly", "error", "The conversion takes more than one may cost.", "Send it in parts."),
+    "throttled": Kind("throttled", "error", "Too much is being converted already.", "Send it again later, unchanged."),
+    "unavailable": Kind("transient", "error", "The service starts or stops.", "Send it again later, unchanged."),
+    "unauthenticated": Kind("login", "error", "No valid credentials came with the request.", "Send a valid key."),
+    "forbidden": Kind("forbidden", "error", "The caller may not do this.", "Ask the operator of the service."),
+    "wrong-host": Kind(
+        "security", "error", "The Host header names another service.", "Call it by a name that it is set up for."
+    ),
     "bad-request": Kind("invalid", "error", "The request cannot be understood.", "Mend the request."),
     "bug": Kind("exception", "error", "The adapter failed.", "Report the request id; the input is unharmed."),
 }

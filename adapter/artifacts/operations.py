@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from adapter.artifacts.frame import published
-from adapter.capability import OPERATIONS as DOCUMENTED
-from adapter.capability import capability_statement
+from adapter.service.capability import OPERATIONS as DOCUMENTED
+from adapter.service.capability import capability_statement
 from adapter.verify import LEVELS
 from mappings.bundle import MODES, TYPES
 from mappings.report import Json
@@ -26,7 +26,7 @@ class Parameter(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One operation of the system; what it does is documented in `adapter.capability`, or here until it is."""
+    """One operation of the system; what it does is documented in `adapter.service.capability`, or here until it is."""
 
     title: str
     parameters: tuple[Parameter, ...]
