@@ -15,7 +15,7 @@ from adapter.service.context import begin
 from adapter.settings import Settings
 
 
-def create_app(settings: Settings = Settings()) -> Flask:
+def create_app(settings: Settings = Settings()) -> Flask:  # noqa: B008 (frozen)
     """The application with these settings."""
     app = Flask("adapter.service", static_folder=None)
     app.config.update(SETTINGS=settings, MAX_CONTENT_LENGTH=settings.max_body, PROVIDE_AUTOMATIC_OPTIONS=False)
