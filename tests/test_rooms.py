@@ -21,6 +21,7 @@ ORDER = [
     "values",
     "report",
     "shape",
+    "locate",
     "wire",
     "terms",
     "narrative",
