@@ -318,6 +318,10 @@ CATALOGUE: dict[str, Kind] = {
     "wrong-method": Kind("not-supported", "error", "The path does not take this method.", "See the Allow header."),
     "not-gzip": Kind("structure", "error", "The body is not whole gzip.", "Pack it anew, or send it unpacked."),
     "too-costly": Kind("too-costly", "error", "The conversion takes more than one may cost.", "Send it in parts."),
+    "unlisted": Kind(
+        "too-costly", "information", "More was found than is listed.", "Mend what is listed, and send it again."
+    ),
+    "timeout": Kind("timeout", "error", "The request did not arrive in time.", "Send it again later, unchanged."),
     "throttled": Kind("throttled", "error", "Too much is being converted already.", "Send it again later, unchanged."),
     "unavailable": Kind("transient", "error", "The service starts or stops.", "Send it again later, unchanged."),
     "unauthenticated": Kind("login", "error", "No valid credentials came with the request.", "Send a valid key."),

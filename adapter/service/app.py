@@ -7,12 +7,28 @@ do with them: what would fail again is 4xx, and only our bug is 5xx.
 
 from __future__ import annotations
 
-from flask import Flask
+from collections.abc import Callable
 
-from adapter.service import operations
+from flask import Flask, Response
+
+from adapter.service import catalogue, openapi, operations, published
 from adapter.service.answers import finish, refuse
 from adapter.service.context import begin
+from adapter.service.limits import Gate
 from adapter.settings import Settings
+
+ROUTES: tuple[tuple[str, Callable[..., Response], str], ...] = (
+    ("/fhir/$to-fhir", operations.convert_to_fhir, "POST"),
+    ("/fhir/$to-case", operations.convert_to_case, "POST"),
+    ("/fhir/$validate", operations.validate, "POST"),
+    ("/fhir/metadata", operations.metadata, "GET"),
+    ("/fhir/<type_>/<id_>", published.resource, "GET"),
+    ("/openapi.json", openapi.openapi, "GET"),
+    ("/errors", catalogue.errors, "GET"),
+    ("/", published.page, "GET"),
+    ("/page/<name>", published.page, "GET"),
+    ("/livez", operations.livez, "GET"),
+)
 
 
 def create_app(settings: Settings = Settings()) -> Flask:  # noqa: B008 (frozen)
@@ -20,11 +36,10 @@ def create_app(settings: Settings = Settings()) -> Flask:  # noqa: B008 (frozen)
     app = Flask("adapter.service", static_folder=None)
     app.config.update(SETTINGS=settings, MAX_CONTENT_LENGTH=settings.max_body, PROVIDE_AUTOMATIC_OPTIONS=False)
     app.url_map.merge_slashes = False  # /fhir//metadata would be answered by a redirect in HTML
-    app.add_url_rule("/fhir/$to-fhir", "to-fhir", operations.convert_to_fhir, methods=["POST"])
-    app.add_url_rule("/fhir/$to-case", "to-case", operations.convert_to_case, methods=["POST"])
-    app.add_url_rule("/fhir/$validate", "validate", operations.validate, methods=["POST"])
-    app.add_url_rule("/fhir/metadata", "metadata", operations.metadata, methods=["GET"])
-    app.add_url_rule("/livez", "livez", operations.livez, methods=["GET"])
+    app.extensions["gate"] = Gate(settings)
+    for rule, view, method in ROUTES:
+        name = view.__name__.replace("convert_", "").replace("_", "-")
+        app.add_url_rule(rule, name, view, methods=[method])
     refuse(app)
     app.before_request(begin)
     # what else stands around a request is installed here, as install(app, settings): the first one that is
