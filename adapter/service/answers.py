@@ -10,7 +10,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from adapter.bugs import bug
-from adapter.service.asking import FHIR
+from adapter.service.asking import FHIR, drain
 from adapter.service.context import stage
 from adapter.service.limits import Spent
 from mappings import Issue, MappingError, encode
@@ -99,6 +99,8 @@ def refuse(app: Flask) -> None:
 
 def finish(response: Response) -> Response:
     """What every answer carries: its ids, its hash, how it may be kept and packed, and its size."""
+    if request.environ.get("wsgi.input_terminated"):
+        drain()
     response.headers["X-Request-Id"] = g.request_id
     if g.correlation_id:
         response.headers["X-Correlation-Id"] = g.correlation_id
@@ -126,10 +128,9 @@ def _packed_is_wanted() -> bool:
 def _http_refusal(error: HTTPException) -> Response:
     """What Flask or Werkzeug refuse: their status, our form, and the methods that a path takes."""
     status = error.code or 500
-    expected = f"{request.max_content_length} bytes or fewer" if status == 413 else ""
     code = _CODES.get(status, "bad-request" if status < 500 else "bug")
     allowed = getattr(error, "valid_methods", None)
-    return refusal([Issue(code, expected=expected)], status, {"Allow": ", ".join(sorted(allowed))} if allowed else None)
+    return refusal([Issue(code)], status, {"Allow": ", ".join(sorted(allowed))} if allowed else None)
 
 
 def _bug(app: Flask, error: Exception) -> Response:

@@ -34,7 +34,7 @@ ROUTES: tuple[tuple[str, Callable[..., Response], str], ...] = (
 def create_app(settings: Settings = Settings()) -> Flask:  # noqa: B008 (frozen)
     """The application with these settings."""
     app = Flask("adapter.service", static_folder=None)
-    app.config.update(SETTINGS=settings, MAX_CONTENT_LENGTH=settings.max_body, PROVIDE_AUTOMATIC_OPTIONS=False)
+    app.config.update(SETTINGS=settings, PROVIDE_AUTOMATIC_OPTIONS=False)
     app.url_map.merge_slashes = False  # /fhir//metadata would be answered by a redirect in HTML
     app.extensions["gate"] = Gate(settings)
     for rule, view, method in ROUTES:

@@ -26,6 +26,8 @@ _FORMATS = {"json": (FHIR, JSON), FHIR: (FHIR,), JSON: (JSON,)}
 _R4 = ("4.0", "4.0.1")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
 _CHUNK = 2**16
+#: How many times the largest body is read to its end, to be refused.
+DRAINED = 4
 #: A series of gzip members is one body, but not of any number of empty ones.
 _MEMBERS = 10_000
 
@@ -64,7 +66,12 @@ def parts() -> dict[str, bytes]:
 
 def _chunks() -> Iterator[bytes]:
     """The body as it comes; its end that does not come is the sender's fault, whatever the server raises for it."""
-    while True:
+    most, said = current_app.config["SETTINGS"].max_body, request.content_length
+    large = MappingError(Issue("too-large", expected=f"{most} bytes or fewer"))
+    if said is not None and said > most:
+        raise large
+    length, chunk = 0, b"-"
+    while chunk and length != said:
         try:
             chunk = request.stream.read(_CHUNK)
         except HTTPException:
@@ -73,9 +80,21 @@ def _chunks() -> Iterator[bytes]:
             raise RequestTimeout from error
         except Exception as error:
             raise MappingError(Issue("bad-request", "The body broke off.")) from error
-        if not chunk:
-            return
+        if (length := length + len(chunk)) > most:
+            raise large
         yield chunk
+    if length < (said or 0):
+        raise MappingError(Issue("bad-request", "The body broke off."))
+
+
+def drain() -> None:
+    """Read what is left of a body: a caller that is still sending would not see the answer."""
+    left = DRAINED * current_app.config["SETTINGS"].max_body
+    try:
+        while left > 0 and (chunk := request.environ["wsgi.input"].read(_CHUNK)):
+            left -= len(chunk)
+    except Exception:  # whatever the server raises: then nobody is sending any more
+        return
 
 
 def _unpacked(chunks: Iterable[bytes]) -> bytes:
