@@ -6,7 +6,7 @@ they are run; so a link cannot disagree with them. It holds for what `to_fhir` w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from copy import copy
 from dataclasses import is_dataclass, replace
 from decimal import Decimal
@@ -26,22 +26,23 @@ Link = tuple[str, str]
 _OTHER = "another-item"
 
 
-def links(document: Any, *, patient: str | None = None) -> list[Link]:
+def links(document: Any, *, patient: str | None = None, tick: Callable[[], None] | None = None) -> list[Link]:
     """(pointer into the case, pointer into the document) for every fact of the case that `from_fhir` reads there.
 
     First of each resource comes its item as a whole, with the pointer of the resource; then the leaves of the
-    item, each with the topmost elements that hold it. A pointer may stand in several links. ``patient`` as for
-    `from_fhir`, which also says what is raised.
+    item, each with the topmost elements that hold it. A pointer may stand in several links. ``patient`` and
+    ``tick`` as for `from_fhir`, which also says what is raised.
     """
-    found = read(wire.as_plain(document), patient)
-    pointers = {id(place.value): place.pointer for place in places(found.case, Case) if is_dataclass(place.value)}
-    to = _writing(found)
-    return [
-        link
-        for node, planned in found.matched
-        if node.index >= 0  # else the document only implies the resource
-        for link in _of_resource(node, planned, found.written[id(node)], to, pointers)
-    ]
+    read_ = read(wire.as_plain(document), patient, tick=tick)
+    pointers = {id(place.value): place.pointer for place in places(read_.case, Case) if is_dataclass(place.value)}
+    to = _writing(read_)
+    found: list[Link] = []
+    for node, planned in read_.matched:
+        if tick is not None:
+            tick()
+        if node.index >= 0:  # else the document only implies the resource
+            found += _of_resource(node, planned, read_.written[id(node)], to, pointers)
+    return found
 
 
 def _writing(found: Read) -> Writing:
@@ -94,9 +95,8 @@ def _variants(planned: Planned, pointers: dict[int, str]) -> Iterator[tuple[str,
     if (owner := planned.owner) is not None:
         there, watch = pointers[id(owner.item)], _Watch(owner.item)
         yield there, replace(planned, owner=replace(owner, item=watch))  # changes nothing, and tells what is asked
-        for pointer, other in _altered(
-            owner.item, [name for name in shapes(type(owner.item)) if name not in watch.asked]
-        ):
+        besides = [name for name in shapes(type(owner.item)) if name not in watch.asked]
+        for pointer, other in _altered(owner.item, besides):
             yield there + pointer, replace(planned, owner=replace(owner, item=other))
 
 

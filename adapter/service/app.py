@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from flask import Flask, Response
 
-from adapter.service import catalogue, openapi, operations, published
+from adapter.service import catalogue, openapi, operations, page, published
 from adapter.service.answers import finish, refuse
 from adapter.service.context import begin
 from adapter.service.limits import Gate
@@ -27,6 +27,10 @@ ROUTES: tuple[tuple[str, Callable[..., Response], str], ...] = (
     ("/errors", catalogue.errors, "GET"),
     ("/", published.page, "GET"),
     ("/page/<name>", published.page, "GET"),
+    ("/page/example/<name>", page.example, "GET"),
+    ("/page/report", page.report, "POST"),
+    ("/page/links", page.linked, "POST"),
+    ("/page/timeline", page.timeline, "POST"),
     ("/livez", operations.livez, "GET"),
 )
 
