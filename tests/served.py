@@ -134,7 +134,7 @@ class Server:
 
     def send(self, raw: bytes, shut: bool = True) -> bytes:
         """Send bytes that need be no HTTP, and give what comes until the other side closes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             found = b""
             try:
                 connection.sendall(raw)
@@ -142,7 +142,9 @@ class Server:
                     connection.shutdown(socket.SHUT_WR)
                 while chunk := connection.recv(65536):
                     found += chunk
-            except ConnectionError:
+            except TimeoutError:
+                raise
+            except OSError:  # the other side has closed
                 pass
             return found
 

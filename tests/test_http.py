@@ -154,8 +154,10 @@ BODIES: dict[str, tuple[str, bytes, int, list[str]]] = {
 def test_a_wrong_body_is_refused(server: Server, path: str, data: bytes, status: int, expected: list[str]) -> None:
     """What is no JSON is 400, what is well-formed and cannot be converted is 422 with all issues; no value is told."""
     response = server.post(path, data)
-    assert response.status == status
+    assert (response.status, response.headers["X-Retry"]) == (status, "after-fix")
     assert sorted(response.codes) == sorted(expected)
+    if status == 400:
+        assert re.search(r"line \d+", response.json["issue"][0]["diagnostics"])
     assert SECRET not in response.text
 
 
@@ -210,6 +212,10 @@ def test_a_wrong_request_is_refused(
     """Every refusal is an OperationOutcome with the status that makes an engine do the right thing."""
     response = server.call(method, path, MINIMAL if "Content-Type" in headers else None, headers)
     assert (response.status, response.codes) == (status, [code])
+    assert (
+        response.headers["X-Retry"]
+        == {400: "after-fix", 404: "never", 405: "never", 406: "never", 415: "never"}[status]
+    )
     assert SECRET not in response.text
 
 
