@@ -113,7 +113,8 @@ def _fault(raw: bytes) -> str:
     ours = b"\r\nX-Request-Id: " in head
     if status >= 500 and status != 503 and (ours or status != 501):  # 501: gunicorn, of a transfer coding it has not
         return f"status {status}"
-    return "no OperationOutcome" if ours and status >= 400 and b'"OperationOutcome"' not in body[:40] else ""
+    plain = ours and b"\r\nContent-Encoding: gzip" not in head
+    return "no OperationOutcome" if plain and status >= 400 and b'"OperationOutcome"' not in body[:40] else ""
 
 
 def _memory(server: Server) -> dict[int, int]:
