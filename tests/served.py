@@ -25,6 +25,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from adapter.r4 import check
 from adapter.service import create_app
 from adapter.settings import Settings
+from mappings import Issue, MappingError
 
 SECRET = "Mustermann"
 ROOT = Path(__file__).parent.parent
@@ -68,6 +69,7 @@ app = DispatcherMiddleware(
         "/full": _full(),
         "/draining": _draining(),
         "/broken": _broken(KeyError(SECRET)),
+        "/unsound": _broken(MappingError(Issue("bug", "What was to be written breaks a rule."))),
         "/refusing-408": _refusing(408),
         "/refusing-418": _refusing(418),
         "/refusing-503": _refusing(503),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import tracemalloc
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -278,8 +279,10 @@ def test_a_conversion_that_takes_too_long_is_ended(server: Server) -> None:
     entries = json.loads(BUNDLE)["entry"]
     many = [{**one, "fullUrl": f"urn:uuid:{n}"} for n in range(2000) for one in entries[1:2]]
     bundle = json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries[:1] + many}).encode()
-    for path in (TO_CASE, VALIDATE):
-        response = server.post(f"/brief{path}", bundle, FHIR)
+    case = decode(CASE)
+    case["measurements"] += [case["measurements"][0] | {"key": f"again-{n}"} for n in range(1000)]
+    for path, body in ((TO_CASE, bundle), (VALIDATE, bundle), (TO_FHIR, encode(case))):
+        response = server.post(f"/brief{path}", body)
         assert (response.status, response.codes, response.headers["X-Retry"]) == (413, ["too-costly"], "after-fix")
 
 
@@ -338,6 +341,23 @@ def test_answers_are_packed_on_request(server: Server, accept: str | None, packe
     )  # fmt: skip
     assert response.headers["ETag"] == ("W/" if packed else "") + f'"{sha256(BUNDLE).hexdigest()}"'
     assert response.headers["Vary"] == "Accept, Accept-Encoding, Prefer"
+
+
+def test_packed_answers_are_the_same_at_any_time(server: Server) -> None:
+    """No time stands in the head of gzip."""
+    head = b"GET /fhir/metadata HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+    assert server.send(head).partition(b"\r\n\r\n")[2][:8] == b"\x1f\x8b\x08" + bytes(5)
+
+
+def test_a_bomb_is_unpacked_no_further_than_the_limit() -> None:
+    """Twenty megabytes of spaces cost no memory."""
+    client, bomb = create_app(SMALL).test_client(), gzip.compress(b" " * 20_000_000, 9)
+    tracemalloc.start()
+    try:
+        answer = client.post(TO_CASE, data=bomb, content_type=FHIR, headers={"Content-Encoding": "gzip"})
+        assert (answer.status_code, tracemalloc.get_traced_memory()[1] < 2_000_000) == (413, True)
+    finally:
+        tracemalloc.stop()
 
 
 # --- preferences --------------------------------------------------------------------------------
@@ -577,15 +597,20 @@ def test_every_answer_has_our_id_and_theirs(server: Server, sent: str, told: str
 # --- our own failures ---------------------------------------------------------------------------
 
 
-def test_a_bug_is_500_with_an_id_and_nothing_else(server: Server) -> None:
-    """A bug answers with a request id; the log has the id, the error's type and its place; neither has a value."""
-    response = server.get("/broken/livez")
+@pytest.mark.parametrize(("state", "said"), [("broken", "KeyError"), ("unsound", "breaks a rule")])
+def test_a_bug_is_500_with_an_id_and_nothing_else(server: Server, state: str, said: str) -> None:
+    """A bug answers with a request id; the log has the id, the error's type and its place; neither has a value.
+
+    Output that breaks R4 is a bug like any other.
+    """
+    response = server.get(f"/{state}/livez")
     request_id = response.headers["X-Request-Id"]
     assert (response.status, response.codes, response.headers["X-Retry"]) == (500, ["bug"], "later")
     assert request_id in response.json["issue"][0]["diagnostics"]
     log = server.log.read_text(encoding="utf-8")
-    assert len([line for line in log.splitlines() if request_id in line and "KeyError" in line]) == 1
+    assert len([line for line in log.splitlines() if request_id in line and said in line]) == 1
     assert SECRET not in response.text + log
+    assert said not in response.text
     assert "Traceback" not in response.text + log
 
 
