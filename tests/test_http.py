@@ -6,8 +6,9 @@ import gzip
 import json
 import re
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 
 import adapter
 from adapter.r4 import check
+from adapter.reporting import full
 from adapter.service import create_app
 from adapter.service.answers import RETRY, STATUS, status_of
-from mappings import __version__, decode, dump_case, encode, load_case, to_fhir
+from adapter.service.limits import Spent
+from mappings import Issue, Report, __version__, decode, dump_case, encode, from_fhir, load_case, to_fhir
 from mappings.report import CATALOGUE
 from tests.served import ROOT, SECRET, SMALL, Server, serving
 
@@ -139,6 +142,7 @@ BODIES: dict[str, tuple[str, bytes, int, list[str]]] = {
     "boundless number": (TO_CASE, b'{"a": 1e999999999}', 400, ["bad-number"]),
     "more than boundless": (TO_CASE, b'{"a": 1e99999999999999999999999}', 400, ["bad-number"]),
     "endless number": (TO_CASE, b'{"a": ' + b"9" * 1000 + b"}", 400, ["bad-number"]),
+    "a wrong line": (TO_CASE, b'{"a": 1}\n{"a": 2}\n{"a": }', 400, ["not-json"]),
     "too deep": (TO_CASE, b"[" * 65 + b"]" * 65, 400, ["too-deep"]),
     "absurdly deep": (TO_CASE, b"[" * 200_000 + b"]" * 200_000, 400, ["too-deep"]),
     "half a surrogate pair": (TO_FHIR, b'{"a": "\\ud800"}', 400, ["bad-text"]),
@@ -284,6 +288,28 @@ def test_a_conversion_that_takes_too_long_is_ended(server: Server) -> None:
     for path, body in ((TO_CASE, bundle), (VALIDATE, bundle), (TO_FHIR, encode(case))):
         response = server.post(f"/brief{path}", body)
         assert (response.status, response.codes, response.headers["X-Retry"]) == (413, ["too-costly"], "after-fix")
+
+
+def test_every_conversion_ticks_once_a_resource_and_ends_when_the_tick_says_so() -> None:
+    """What raises in the tick comes out: nothing that tries a conversion takes it for a refusal."""
+    case, bundle = load_case(CASE), decode(BUNDLE)
+    works: dict[str, Callable[[Callable[[], None]], Any]] = {
+        "to_fhir": lambda tick: to_fhir(case, tick=tick),
+        "onto": lambda tick: to_fhir(case, onto=bundle, tick=tick),
+        "from_fhir": lambda tick: from_fhir(bundle, tick=tick),
+        "check": lambda tick: check(bundle, tick),
+        "report": lambda tick: full(BUNDLE, case, Report("fhir-to-case"), tick),
+    }
+    for name, work in works.items():
+        ticks = count()
+        work(lambda ticks=ticks: next(ticks))
+        assert next(ticks) >= len(bundle["entry"]) - 2, name  # our own Device and Provenance are no items
+
+        def stop() -> None:
+            raise Spent(Issue("too-costly"))
+
+        with pytest.raises(Spent):
+            work(stop)
 
 
 @pytest.mark.parametrize(("state", "status", "code"), [("full", 429, "throttled"), ("draining", 503, "unavailable")])
@@ -677,6 +703,7 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     "coding",
     [
         {"system": "urn:uuid:x", "code": "a"},
+        {"system": "URN:oid:1.2.3", "code": "a"},
         {"system": "http://unitsofmeasure.org", "code": "no unit"},
         {"system": "http://terminology.hl7.org/CodeSystem/v3-RouteOfAdministration", "code": "none"},
     ],
