@@ -18,6 +18,7 @@ import adapter
 from adapter import listings
 from adapter.bugs import bug
 from adapter.cli_check import check
+from adapter.cli_plot import plot
 from adapter.cli_validate import validate
 from adapter.files import STREAM, read_bytes, write_all
 from adapter.reporting import full
@@ -291,4 +292,5 @@ def demo(context: click.Context) -> None:
 
 main.add_command(validate)
 main.add_command(check)
+main.add_command(plot)
 listings.add_to(main)
