@@ -133,6 +133,11 @@ class Axis:
     steps: tuple[tuple[float, str], ...] = ()
 
     @property
+    def fixed(self) -> list[float]:
+        """The places that are on it anyway: what distances are told from, or the steps of an order."""
+        return [at for at, _ in self.steps] if self.steps else [] if "" in self.roots else [0.0]
+
+    @property
     def ordered(self) -> bool:
         """Whether the axis is an order, in which lengths mean nothing."""
         return bool(self.steps)

@@ -53,6 +53,7 @@ SIGNS: dict[str, tuple[str, Any, str, str]] = {
     "event": ("P", "full", BAD, "adverse event"),
     "told": ("D", "full", BLUE, "told in words or as a score"),
 }
+NOTHING = "Nothing to draw: the case states no therapy, skin measurement or response."
 _SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "fhir-adapter",
@@ -380,6 +381,7 @@ class _Page:
         if item is not None and item.key:
             artist.set_gid(f"item-{item.key}")
             self.words[f"item-{item.key}"] = item.words
+        artist.set_clip_on(False)
         self.axes.add_artist(artist)
 
     def _accessible(self, svg: str) -> str:
@@ -387,7 +389,8 @@ class _Page:
         content = self.content
         told = [mark.words for _, marks in content.panels for mark in marks]
         told += ["; ".join((*row.label, *row.aside)) for row in self.rows]
-        whole = ". ".join(filter(None, [content.about, f"Axis: {content.axis}", *told]))
+        told = [f"Axis: {content.axis}", *told] if told else [NOTHING]
+        whole = ". ".join(filter(None, [content.about, *told]))
         head = (
             f'<title id="timeline-title">{escape(content.title)}</title><desc id="timeline-desc">{escape(whole)}</desc>'
         )

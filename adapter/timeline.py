@@ -105,7 +105,8 @@ class _Maker:
         places = ((one.key, self.axis.where(self.times.whole(one.key))) for one in case.encounters if one.time_zero)
         zero = next((Mark(key, "zero", where, self.names[key]) for key, where in places if where), None)
         marks = [mark for _, rows in shown for row in rows for mark in (*row.marks, row.bar) if mark]
-        extent = _extent([*marks, *(mark for _, found in panels for mark in found), *filter(None, [zero])])
+        placed = [mark.where for mark in (*marks, *(one for _, found in panels for one in found), zero) if mark]
+        extent = _extent([*self.axis.fixed, *(place for where in placed if where for place in where[:2])])
         axis, steps = ticks(self.axis, *extent)
         title = f"Treatment timeline of {case.case_id}"
         return Timeline(
@@ -274,8 +275,8 @@ class _Maker:
             yield Row(tuple(said for *_, said in lines), (aside,), tuple(marks), about=self.bars.get(course or ""))
 
 
-def _extent(marks: list[Mark]) -> tuple[float, float]:
-    places = [place for mark in marks if mark.where for place in mark.where[:2]]
+def _extent(places: list[float]) -> tuple[float, float]:
+    """From the least to the greatest place, with a margin."""
     low, high = (min(places), max(places)) if places else (0.0, 1.0)
     margin = (high - low) * 0.04 or max(1.0, abs(low) * 0.04)
     return low - margin, high + margin
