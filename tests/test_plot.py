@@ -157,6 +157,14 @@ def test_who_the_patient_is_stays_out() -> None:
     assert PUBLISHED.patient.pseudonym.value not in figure(PUBLISHED).decode()
 
 
+def test_texts_are_drawn_as_they_are() -> None:
+    """No markup is read in a text of the case: neither XML nor TeX."""
+    odd = r"$\alpha$ <b> & 5 $"
+    picture = Picture(case_with(therapies=[course(code={"text": odd}, line=1)]))
+    assert f"1 {odd}" in picture.all
+    assert odd in picture.titles["c1"]
+
+
 # --- where things stand -------------------------------------------------------------------------
 
 
