@@ -31,12 +31,14 @@ laws: $(READY)  ## the laws on 10,000 generated cases (long)
 bench: $(READY)  ## ratios, in one run
 	$(BIN)/python -m tests.bench
 
-goldens: $(READY)  ## write the examples' bundles anew; read the difference before you commit it
+goldens: $(READY)  ## write the examples' bundles and timeline anew; read the difference before you commit it
 	$(BIN)/python -m tests.goldens
 	$(BIN)/python -m tests.refusals
 
-docs: $(READY)  ## write the README's mapping table anew
+docs: $(READY)  ## write the README's mapping table and the tutorial's outputs anew, and the API reference to build/docs
 	$(BIN)/python -m tests.test_readme
+	$(BIN)/python -m tests.test_tutorial
+	$(BIN)/python -m tests.reference
 
 artifacts: $(READY)  ## write mappings/fhir anew from the tables
 	$(BIN)/python -m adapter.artifacts
