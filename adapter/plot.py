@@ -31,6 +31,7 @@ from mappings import Case
 WIDTH, EDGE, AXIS, ASIDE, STRIP = 13.0, 0.3, 3.6, 9.75, 0.8  # inches
 LINE, PAD, HEADING, PANEL = 0.172, 0.12, 0.34, 1.3
 LEFT_CHARS, ASIDE_CHARS = 44, 43
+BACK = 0.5  # behind everything (zorder)
 INK, SOFT, PALE, SHADE = "#1a1a1a", "#595959", "#d4d4d4", "#e9f1f7"
 GOOD, BAD, BLUE, BROWN = "#007a5a", "#b3261e", "#0072b2", "#b35a00"
 #: A course is of a colour and paler if its length is not stated. All stay apart for the colour-blind.
@@ -100,7 +101,7 @@ class _Page:
 
     def drawn(self, format: str) -> bytes:
         """The bytes of the picture."""
-        content = self.content
+        content, out = self.content, io.BytesIO()
         self.text(EDGE, 0.35, content.title, size=15, weight="bold")
         for index, line in enumerate(self.about):
             self.text(EDGE, 0.66 + index * LINE, line, size=9.5, color=SOFT)
@@ -113,10 +114,7 @@ class _Page:
                 y = self._group(y, heading, rows)
             self._legend(y + 0.75)
         else:
-            self.text(
-                EDGE, self.top, "Nothing to draw: the case states no therapy, skin measurement or response.", size=11
-            )
-        out = io.BytesIO()
+            self.text(EDGE, self.top, NOTHING, size=11)
         if format == "png":
             FigureCanvasAgg(self.figure)
             dots = min(200, 60000 / self.figure.get_figheight())  # an image has at most 2**16 rows
@@ -135,24 +133,22 @@ class _Page:
         self.line((AXIS, self.right), (self.bottom, self.bottom), INK)
         for at, said in content.ticks:
             if not (content.ordered and said):
-                self.line((self.x(at),) * 2, (self.top, self.bottom), PALE, width=0.6, back=True)
+                self.line((self.x(at),) * 2, (self.top, self.bottom), PALE, linewidth=0.6, zorder=BACK)
             self.tick(self.x(at), self.bottom + 0.14, said, ha="center")
         self.text(middle, self.bottom + 0.36, content.axis, color=SOFT, ha="center", style="italic")
         if content.zero and content.zero.where:
             low, high = self.x(content.zero.where.low), self.x(content.zero.where.high)
-            self.box(low, self.top, high - low, self.bottom - self.top, "#fff3cf", back=True)
+            self.box(low, self.top, high - low, self.bottom - self.top, "#fff3cf", zorder=BACK)
             wide = high - low > 0.1
             if not wide:
-                self.line((low, low), (self.top - 0.06, self.bottom), "#8a6d00", dashes=(4, 3), back=True)
+                self.line((low, low), (self.top - 0.06, self.bottom), "#8a6d00", linestyle=(0, (4, 3)), zorder=BACK)
             within = " (somewhere in this band)" if wide else ""
             self.text((low + high) / 2, self.top - 0.13, content.zero.words + within, 8.5, "#6b5400", ha="center")
         if self.right < ASIDE - STRIP:
             left = self.right + 0.12
-            self.box(left, self.top, STRIP, self.bottom - self.top, "#f0f0f0", back=True)
+            self.box(left, self.top, STRIP, self.bottom - self.top, "#f0f0f0", zorder=BACK)
             for index, line in enumerate(("no place", "on this axis")):
-                self.text(
-                    left + STRIP / 2, self.bottom + 0.16 + index * LINE, line, 8.5, SOFT, ha="center", style="italic"
-                )
+                self.text(left + STRIP / 2, self.bottom + 0.16 + index * LINE, line, 8.5, SOFT, ha="center")
 
     def _panel(self, y: float, name: str, marks: tuple[Mark, ...]) -> float:
         """Values on a y axis; those of one site and layer are joined in the order of time."""
@@ -168,15 +164,13 @@ class _Page:
             if bar.where and not bar.where.lean:
                 self._band(bar.where, y + 0.3, bottom)
         for at in nice(low, high, 4):
-            self.line((AXIS, self.right), (place(at),) * 2, PALE, width=0.6, back=True)
+            self.line((AXIS, self.right), (place(at),) * 2, PALE, linewidth=0.6, zorder=BACK)
             self.tick(AXIS - 0.08, place(at), f"{at:g}", ha="right")
         self.line((AXIS, AXIS), (y + 0.3, bottom), INK)
         for index, series in enumerate(dict.fromkeys(mark.series for mark in marks)):
             own, color = [mark for mark in marks if mark.series == series], SERIES[index % len(SERIES)]
-            joined = sorted(
-                (self._middle(one.where), place(one.value)) for one in own if one.where and not one.where.lean
-            )
-            self.line([x for x, _ in joined], [at for _, at in joined], color, width=1.2)
+            known = sorted((self._middle(one.where), one.value) for one in own if one.where and not one.where.lean)
+            self.line([x for x, _ in known], [place(value) for _, value in known], color, linewidth=1.2)
             self.text(EDGE + 0.2, y + 0.5 + index * LINE, series, color=color)
             for mark, x in self._placed(own):
                 self._sign(mark, x, place(mark.value), color)
@@ -188,7 +182,7 @@ class _Page:
         y += HEADING
         for row in rows:
             bottom, at, starts = y + self._height(row), y + PAD / 2 + LINE / 2, list[float]()
-            self.line((EDGE, WIDTH - EDGE), (y, y), PALE, width=0.5)
+            self.line((EDGE, WIDTH - EDGE), (y, y), PALE, linewidth=0.5)
             for index, label in enumerate(row.label):
                 starts.append(at)
                 main = index == 0 or not row.bar
@@ -214,20 +208,20 @@ class _Page:
         """A course: dashed towards an end that is not stated, apart where it has no place."""
         (color, pale), where = KINDS[bar.series], bar.where
         if where is None:
-            return self.box(self.right + 0.22, y - 0.07, STRIP - 0.2, 0.14, edge=color, dashed=True, item=bar)
+            return self.box(self.right + 0.22, y - 0.07, STRIP - 0.2, 0.14, edgecolor=color, linestyle="--", item=bar)
         low, high, said = self.x(where.low), self.x(where.high), bar.text
         if where.lean:
             far = self.right if where.lean > 0 else AXIS
             left, right = min(low, far), max(high, far)
-            self.box(left, y - 0.07, right - left, 0.14, edge=color, dashed=True, item=bar)
+            self.box(left, y - 0.07, right - left, 0.14, edgecolor=color, linestyle="--", item=bar)
             self.box(low, y - 0.07, max(high - low, 0.06), 0.14, color)
             said = "ongoing" if bar.sign == "active" else "end not stated" if where.lean > 0 else "start not stated"
         else:
-            fill = None if bar.sign in ("planned", "not-given") else color if self._measured(bar) else pale
-            self.box(low, y - 0.07, max(high - low, 0.04), 0.14, fill, edge=color, item=bar)
+            fill = "none" if bar.sign in ("planned", "not-given") else color if self._measured(bar) else pale
+            self.box(low, y - 0.07, max(high - low, 0.04), 0.14, fill, edgecolor=color, item=bar)
             said = said or ("length not stated" if self.content.ordered else "")
         if bar.sign == "stopped" and where.lean <= 0:
-            self.line((high, high), (y - 0.13, y + 0.13), INK, width=2.4)
+            self.line((high, high), (y - 0.13, y + 0.13), INK, linewidth=2.4)
         leftwards = low - AXIS > self.right - high
         self.text(low - 0.1 if leftwards else high + 0.1, y, said, 8.5, SOFT, ha="right" if leftwards else "left")
 
@@ -240,15 +234,14 @@ class _Page:
             fill = "none" if fill == "full" else fill
         elif where and self._wide(mark):
             self.line((self.x(where.low), self.x(where.high)), (y, y), ink)
-        style: dict[str, Any] = {"marker": marker, "markersize": 9 if marker == "|" else 7.5, "linestyle": "none"}
+        style: dict[str, Any] = {"marker": marker, "markersize": 9 if marker == "|" else 7.5, "color": ink, "zorder": 6}
         if fill == "none":
-            style |= {"markerfacecolor": "white", "markeredgecolor": ink, "markeredgewidth": 1.3}
-        elif fill == "left":
-            style |= {"fillstyle": "left", "color": ink, "markerfacecoloralt": "white", "markeredgewidth": 1.3}
+            style |= {"markerfacecolor": "white", "markeredgewidth": 1.3}
+        elif fill == "left" or marker == "|":
+            style |= {"fillstyle": fill, "markerfacecoloralt": "white", "markeredgewidth": 1.3}
         else:
-            edge = {"markeredgecolor": ink, "markeredgewidth": 1.3} if marker == "|" else {"markeredgecolor": "white"}
-            style |= {"color": ink, "markeredgewidth": 0.7} | edge
-        self._add(Line2D([x], [y], zorder=6, **style), mark)
+            style |= {"markeredgecolor": "white", "markeredgewidth": 0.7}
+        self._add(Line2D([x], [y], linestyle="none", **style), mark)
 
     def _legend(self, y: float) -> None:
         for index, (draw, said) in enumerate(self.key):
@@ -273,11 +266,11 @@ class _Page:
             if any(bar.series == kind for bar in self.bars):
                 yield box(color), kind
             if ordered and any(bar.series == kind and not self._measured(bar) for bar in bars):
-                yield box(pale, edge=color), f"{kind}, length not stated"
+                yield box(pale, edgecolor=color), f"{kind}, length not stated"
         if any(bar.where.lean for bar in bars if bar.where):
-            yield box(edge=INK, dashed=True), "start or end not stated"
+            yield box(edgecolor=INK, linestyle="--"), "start or end not stated"
         if any(bar.sign == "stopped" for bar in bars):
-            yield (lambda x, y: self.line((x, x), (y - 0.1, y + 0.1), INK, width=2.4)), "stopped"
+            yield (lambda x, y: self.line((x, x), (y - 0.1, y + 0.1), INK, linewidth=2.4)), "stopped"
         words = {mark.sign for mark in self.marks}
         yield from ((sign(word), said) for word, (*_, said) in SIGNS.items() if word in words and said)
         if any(mark.where.lean for mark in self.marks if mark.where):
@@ -333,45 +326,20 @@ class _Page:
         self.ticks += 1
         self.text(x, y, said, 8.5, SOFT, ha=ha, gid=f"tick-{self.ticks}")
 
-    def line(
-        self,
-        x: Iterable[float],
-        y: Iterable[float],
-        color: str,
-        width: float = 1,
-        dashes: Any = None,
-        back: bool = False,
-    ) -> None:
+    def line(self, x: Iterable[float], y: Iterable[float], color: str, **style: Any) -> None:
         """A line through the points."""
-        style: Any = (0, dashes) if dashes else "-"
-        self._add(Line2D([*x], [*y], color=color, linewidth=width, linestyle=style, zorder=0.5 if back else 2))
+        self._add(Line2D([*x], [*y], color=color, **({"linewidth": 1, "zorder": 2} | style)))
 
-    def box(
-        self,
-        x: float,
-        y: float,
-        width: float,
-        height: float,
-        color: str | None = None,
-        edge: str | None = None,
-        dashed: bool = False,
-        back: bool = False,
-        item: Mark | None = None,
-    ) -> None:
+    def box(self, x: float, y: float, width: float, height: float, fill: str = "none", **style: Any) -> None:
         """A rectangle, filled or with an edge."""
-        style: Any = {"linestyle": "--" if dashed else "-", "linewidth": 1.1, "zorder": 0.3 if back else 3}
-        self._add(Rectangle((x, y), width, height, facecolor=color or "none", edgecolor=edge or "none", **style), item)
+        item = style.pop("item", None)
+        look: Any = {"edgecolor": "none", "linewidth": 1.1, "zorder": 3} | style
+        self._add(Rectangle((x, y), width, height, facecolor=fill, **look), item)
 
     def _band(self, where: Where, top: float, bottom: float) -> None:
-        left, right = self.x(where.low), self.right if where.lean > 0 else self.x(where.high)
-        self.box(
-            AXIS if where.lean < 0 else left,
-            top,
-            right - (AXIS if where.lean < 0 else left),
-            bottom - top,
-            SHADE,
-            back=True,
-        )
+        left = AXIS if where.lean < 0 else self.x(where.low)
+        right = self.right if where.lean > 0 else self.x(where.high)
+        self.box(left, top, right - left, bottom - top, SHADE, zorder=BACK)
 
     def _arrow(self, x: float, y: float, side: int, color: str) -> None:
         arrow = {"arrowstyle": "->", "color": color, "lw": 1, "shrinkA": 0, "shrinkB": 0}
@@ -386,14 +354,11 @@ class _Page:
 
     def _accessible(self, svg: str) -> str:
         """The document without a DTD, with a title, all of it in words, and a title of each item."""
-        content = self.content
-        told = [mark.words for _, marks in content.panels for mark in marks]
+        told = [mark.words for _, marks in self.content.panels for mark in marks]
         told += ["; ".join((*row.label, *row.aside)) for row in self.rows]
-        told = [f"Axis: {content.axis}", *told] if told else [NOTHING]
-        whole = ". ".join(filter(None, [content.about, *told]))
-        head = (
-            f'<title id="timeline-title">{escape(content.title)}</title><desc id="timeline-desc">{escape(whole)}</desc>'
-        )
+        told = [f"Axis: {self.content.axis}", *told] if told else [NOTHING]
+        words = escape(". ".join(filter(None, [self.content.about, *told])))
+        head = f'<title id="timeline-title">{escape(self.content.title)}</title><desc id="timeline-desc">{words}</desc>'
         start, _, rest = re.sub(r"<!DOCTYPE[^>]*>\s*", "", svg).partition("<svg ")
         attributes, _, body = rest.partition(">")
         body = re.sub(r'<g id="(item-[a-z0-9-]+)">', lambda m: f"{m[0]}<title>{escape(self.words[m[1]])}</title>", body)

@@ -97,7 +97,7 @@ class _Maker:
     def made(self) -> Timeline:
         case, panels = self.case, tuple(self._panels())
         groups = (
-            ("Measured, no number stated", tuple(self._unmeasured())),
+            ("Measured, not stated as one number", tuple(self._unmeasured())),
             ("Therapies by line", tuple(map(self._course, by_line(case.therapies)))),
             ("Responses, course of the disease, tolerance", tuple(self._responses())),
         )
@@ -108,18 +108,9 @@ class _Maker:
         placed = [mark.where for mark in (*marks, *(one for _, found in panels for one in found), zero) if mark]
         extent = _extent([*self.axis.fixed, *(place for where in placed if where for place in where[:2])])
         axis, steps = ticks(self.axis, *extent)
-        title = f"Treatment timeline of {case.case_id}"
+        frame = (axis, self.axis.ordered, tuple(steps), extent, zero)
         return Timeline(
-            title,
-            self._about(),
-            axis,
-            self.axis.ordered,
-            tuple(steps),
-            extent,
-            zero,
-            panels,
-            shown,
-            tuple(self._notes()),
+            f"Treatment timeline of {case.case_id}", self._about(), *frame, panels, shown, tuple(self._notes())
         )
 
     def _about(self) -> str:
@@ -151,14 +142,8 @@ class _Maker:
         for one in self.case.measurements:
             if (number := _number(one)) is not None:
                 series = _joined(one.site and one.site.label, one.layer, by=", ")
-                mark = self._mark(
-                    one,
-                    "value",
-                    measurement_words(one, self.names),
-                    text=str(number),
-                    value=float(number),
-                    series=series,
-                )
+                shown = {"text": str(number), "value": float(number), "series": series}
+                mark = self._mark(one, "value", measurement_words(one, self.names), **shown)
                 unit = one.value.quantity.display or one.value.quantity.unit if one.value.quantity else ""
                 found.setdefault((measured_name(one), unit), []).append(mark)
         for (name, unit), marks in found.items():
@@ -173,13 +158,11 @@ class _Maker:
                 said = f"not stated: {absent.text or absent.reason}" if absent else str(one.value)
                 found.setdefault((measured_name(one), said), []).append(one)
         for (name, said), ones in found.items():
-            marks = [
-                self._mark(one, "not-stated", measurement_words(one, self.names), text=self._of_course(one))
-                for one in ones
-            ]
+            words = [measurement_words(one, self.names) for one in ones]
+            marks = (self._mark(o, "not-stated", w, text=self._beside(o)) for o, w in zip(ones, words, strict=True))
             yield Row((name,), (said,), tuple(marks))
 
-    def _of_course(self, one: Measurement) -> str:
+    def _beside(self, one: Measurement) -> str:
         """What stands beside a measurement without a number: its course, where that has a short name, and its trend."""
         short = self.names[one.course] if one.course else ""
         return _joined(short if short.isupper() else "", one.trend, by=": ")
@@ -188,25 +171,23 @@ class _Maker:
 
     def _course(self, one: Therapy) -> Row:
         line = f"({one.line})" if one.line_basis else one.line
-        name = (
-            f"{one.code.label} ({one.label})"
-            if one.label and one.label.lower() not in one.code.label.lower()
-            else one.code.label
-        )
+        label = f" ({one.label})" if one.label and one.label.lower() not in one.code.label.lower() else ""
         doses = [f"{_nth(one, dose)}{dose.text or dose_words(dose)}" for dose in one.doses]
         settings = [f"{setting.code.label}: {setting.value}" for setting in one.settings]
-        label = (_joined(line, name, by="  "), *(doses + settings or ["dose not stated"]))
+        left = (_joined(line, f"{one.code.label}{label}", by="  "), *(doses + settings or ["dose not stated"]))
         aside = tuple(self._told(one))
-        start, end = self.times.ends(one.when)
-        points = (
-            [Point(one.key, 0, 0), Point(f"{one.key} end", 0, 0)] if self.axis.ordered else filter(None, [start, end])
-        )
-        where = self.axis.where([*points], 0 if self.axis.ordered or (start and end) else 1 if start else -1)
-        self.bars[one.key] = where
+        where = self.bars[one.key] = self._extent_of(one)
         length = one.duration or _joined(*(f"{_nth(one, dose)}{dose.for_}" for dose in one.doses if dose.for_))
         known = bool(one.duration or (len(one.doses) == 1 and one.doses[0].for_))
-        bar = Mark(one.key, one.status, where, _joined(*label, *aside), str(length), series=one.kind, known=known)
-        return Row(label, aside, tuple(self._cycles(one, where)), bar)
+        bar = Mark(one.key, one.status, where, _joined(*left, *aside), str(length), series=one.kind, known=known)
+        return Row(left, aside, tuple(self._cycles(one, where)), bar)
+
+    def _extent_of(self, one: Therapy) -> Where | None:
+        """From its start to its end, or towards the end that is not stated; in an order, its step."""
+        if self.axis.ordered:
+            return self.axis.where([Point(one.key, 0, 0), Point(f"{one.key} end", 0, 0)])
+        start, end = self.times.ends(one.when)
+        return self.axis.where([point for point in (start, end) if point], bool(start) - bool(end))
 
     def _told(self, one: Therapy) -> Iterator[str]:
         """How a course ended and why, how much of it was given, when, and which cycles were not as they should be."""
@@ -239,40 +220,31 @@ class _Maker:
 
     def _responses(self) -> Iterator[Row]:
         """What became of the patient: a row a course and time, a line each."""
-        case, found = self.case, dict[tuple[str | None, When | None], list[tuple[Any, str, str]]]()
-        for one in case.assessments:
-            said = one.text or _plain(one.result) or one.value or one.score
-            sign = (
-                "better"
-                if one.result in _BETTER
-                else "worse"
-                if one.result == "worse"
-                else "same"
-                if one.result
-                else "told"
-            )
-            found.setdefault((one.course, one.when), []).append((one, sign, _said(one.domain.label, said)))
-        for status in case.disease_status:
-            sign = "better" if status.status in _BETTER else "worse" if status.status == "worse" else "same"
-            said = _said(self.names[status.condition], status.text or _plain(status.status))
-            found.setdefault((None, status.when), []).append((status, sign, said))
-        for borne in case.tolerance:
-            said = _said("adverse effects", borne.text or borne.adverse_effects)
-            said = _joined(said, borne.tolerability and f"tolerability: {_plain(borne.tolerability)}", by=", ")
-            found.setdefault((borne.course, borne.when), []).append((borne, "told", said))
-            for event in borne.events:
-                said = _said(
-                    "adverse event", _joined(event.code.label, event.severity and event.severity.label, by=", ")
-                )
-                found.setdefault((borne.course, event.when), []).append((event, "event", said))
+        found: dict[tuple[str | None, When | None], list[tuple[Any, str, str]]] = {}
+        for course, item, sign, said in self._answers():
+            found.setdefault((course, item.when), []).append((item, sign, said))
         for (course, when), lines in found.items():
-            time = self._when(when)
-            name = self.names[course] if course else ""
+            time, name = self._when(when), self.names[course] if course else ""
             aside = time if name in time else f"{name}; {time}"
-            marks = [
-                self._mark(item, sign, f"{said}; {aside}", line=index) for index, (item, sign, said) in enumerate(lines)
-            ]
+            marks = [self._mark(item, sign, f"{said}; {aside}", line=n) for n, (item, sign, said) in enumerate(lines)]
             yield Row(tuple(said for *_, said in lines), (aside,), tuple(marks), about=self.bars.get(course or ""))
+
+    def _answers(self) -> Iterator[tuple[str | None, Any, str, str]]:
+        """Each with the course that it answers, the word for its sign, and its words."""
+        for one in self.case.assessments:
+            result = one.text or _plain(one.result) or one.value or one.score
+            said = f"{one.domain.label}: {result}" if result is not None else one.domain.label
+            yield one.course, one, _sign(one.result), said
+        for status in self.case.disease_status:
+            said = f"{self.names[status.condition]}: {status.text or _plain(status.status)}"
+            yield None, status, _sign(status.status), said
+        for borne in self.case.tolerance:
+            tolerability = borne.tolerability and f"tolerability: {_plain(borne.tolerability)}"
+            effects = f"adverse effects: {borne.text or borne.adverse_effects}"
+            yield borne.course, borne, "told", _joined(effects, tolerability, by=", ")
+            for event in borne.events:
+                severity = event.severity and event.severity.label
+                yield borne.course, event, "event", _joined(f"adverse event: {event.code.label}", severity, by=", ")
 
 
 def _extent(places: list[float]) -> tuple[float, float]:
@@ -302,5 +274,7 @@ def _plain(word: str | None) -> str:
     return (word or "").replace("-", " ")
 
 
-def _said(what: str, said: object) -> str:
-    return f"{what}: {said}" if said is not None else what
+def _sign(result: str | None) -> str:
+    if result is None:
+        return "told"
+    return "better" if result in _BETTER else "worse" if result == "worse" else "same"
