@@ -52,6 +52,7 @@ class Times:
 
     def __init__(self, case: Case) -> None:
         items = [(planned.item_key, planned.item) for planned in plan(case)]
+        self.known: dict[str, tuple[Point | None, Point | None]] = {}
         self.whens = {key: getattr(item, "when", None) or getattr(item, "onset", None) for key, item in items}
 
     def reach(self, when: When | None) -> tuple[list[Point], int]:
@@ -103,7 +104,14 @@ class Times:
 
     def _edge(self, key: str, end: int) -> Point:
         """The start or the end of an item: where that is, or a root of its own."""
-        return self.ends(self.whens.get(key))[end] or Point(f"{key} end" if end else key, 0, 0)
+        waiting = [key] if key not in self.known else []  # a chain may be longer than the stack
+        while waiting:
+            when = self.whens.get(waiting[-1])
+            before = [one.anchor for one in (when.relatives() if when else ()) if one.anchor not in self.known]
+            if not before:
+                self.known[waiting.pop()] = self.ends(when)
+            waiting += before
+        return self.known[key][end] or Point(f"{key} end" if end else key, 0, 0)
 
 
 def _side(at: Relative) -> int:
@@ -153,6 +161,8 @@ class Axis:
     def _of(self, point: Point) -> tuple[float, float] | None:
         low, high, day = self.roots.get(point.root, (0.0, 0.0, -1.0))
         if day < 0 or (day == 0 and (point.low or point.high)):
+            return None
+        if not (math.isfinite(point.low) and math.isfinite(point.high)):
             return None
         if point.root == "" and not 1 <= point.low <= point.high <= _LAST + 1:
             return None

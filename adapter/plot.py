@@ -26,7 +26,8 @@ from matplotlib.patches import Rectangle
 
 from adapter.axis import Where, nice
 from adapter.timeline import Mark, Row, Timeline, timeline
-from mappings import Case
+from mappings import Case, MappingError
+from mappings.check import problems
 
 WIDTH, EDGE, AXIS, ASIDE, STRIP = 13.0, 0.3, 3.6, 9.75, 0.8  # inches
 LINE, PAD, HEADING, PANEL = 0.172, 0.12, 0.34, 1.3
@@ -66,11 +67,15 @@ _LOCK = threading.Lock()
 
 
 def figure(case: Case, format: Literal["svg", "png"] = "svg") -> bytes:
-    """The timeline of a valid case: an SVG document (UTF-8), or a PNG image of 200 dots an inch.
+    """The timeline of a case: an SVG document (UTF-8), or a PNG image of 200 dots an inch.
 
     Every case has one; where it states no therapy, measurement or response, the picture says so.
     No number is drawn that the case does not state, but for the ticks of an axis. Threads may call it.
+
+    Raises `MappingError` that lists everything wrong with a case that was made in Python.
     """
+    if issues := list(problems(case)):
+        raise MappingError(issues)
     with _LOCK, matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # who shows the SVG has more fonts
         matplotlib.rcdefaults()
@@ -197,10 +202,13 @@ class _Page:
                 self._band(row.about, y + 0.02, bottom - 0.02)
             if row.bar:
                 self._bar(row.bar, starts[0])
+            last = 0.0
             for mark, x in self._placed(row.marks):
                 self._sign(mark, x, starts[mark.line] - (0.14 if mark.sign == "infusion" else 0))
-                under = starts[mark.line] + 0.17
-                self.text(x if row.bar else x - 0.06, under, mark.text, 8.5, ha="center" if row.bar else "left")
+                if not row.bar or x - last >= 0.08 + 0.08 * len(mark.text):  # not all numbers, if they are too close
+                    side = "center" if row.bar else "left"
+                    self.text(x if row.bar else x - 0.06, starts[mark.line] + 0.17, mark.text, 8.5, ha=side)
+                    last = x if mark.text else last
             y = bottom
         return y
 

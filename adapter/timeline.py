@@ -6,6 +6,7 @@ value that is not stated is a mark without a number, and says so.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -102,7 +103,8 @@ class _Maker:
             ("Responses, course of the disease, tolerance", tuple(self._responses())),
         )
         shown = tuple((heading, rows) for heading, rows in groups if rows)
-        places = ((one.key, self.axis.where(self.times.whole(one.key))) for one in case.encounters if one.time_zero)
+        wholes = ((one.key, self.times.whole(one.key)) for one in case.encounters if one.time_zero)
+        places = ((key, self.axis.where(whole) or self.axis.where(whole[:1])) for key, whole in wholes)
         zero = next((Mark(key, "zero", where, self.names[key]) for key, where in places if where), None)
         marks = [mark for _, rows in shown for row in rows for mark in (*row.marks, row.bar) if mark]
         placed = [mark.where for mark in (*marks, *(one for _, found in panels for one in found), zero) if mark]
@@ -255,11 +257,12 @@ def _extent(places: list[float]) -> tuple[float, float]:
 
 
 def _number(one: Measurement) -> Decimal | int | None:
-    """The number of a measurement that is one exact number of a kind that is drawn."""
+    """The number of a measurement that is one exact number of a kind that is drawn, and can be."""
     value, quantity = one.value, one.value.quantity
     if one.kind not in _MEASURED or (quantity and quantity.comparator):
         return None
-    return quantity.value if quantity else value.integer
+    number = quantity.value if quantity else value.integer
+    return number if number is None or math.isfinite(float(number)) else None
 
 
 def _nth(one: Therapy, dose: Dose) -> str:

@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +24,7 @@ from adapter.axis import Where
 from adapter.cli import main
 from adapter.plot import figure
 from adapter.timeline import Mark, timeline
-from mappings import Case, encode, load_case
+from mappings import Case, MappingError, encode, load_case
 from tests.goldens import NAMES, TIMELINE, case_bytes
 from tests.strategies import cases
 
@@ -258,6 +260,43 @@ def test_what_has_no_date_stands_apart_from_what_has() -> None:
     """A course without a time beside one with dates has no place on the calendar."""
     marks = _marks(case_with(therapies=[course(line=1), course("c2", line=2, when={"at": "2024-01"})]))
     assert (marks["c1"].where, bool(marks["c2"].where)) == (None, True)
+
+
+def test_what_times_are_told_against_is_marked() -> None:
+    """On an axis of distances from the encounter that is time zero, that stands at nought."""
+    encounter = {"key": "e", "class": {"system": "x:y", "code": "IMP"}, "status": "finished", "time_zero": True}
+    start = {"anchor": "e", "anchor_element": "period", "relation": "before-start", "offset": TWO}
+    case = case_with(
+        encounters=[encounter | {"when": {"absent": "unknown"}}], therapies=[course(when={"period": {"start": start}})]
+    )
+    found = timeline(case)
+    assert found.zero
+    assert found.zero.where == Where(0, 0)
+    assert _marks(case)["c1"].where == Where(-14, -14, 1)
+
+
+def test_a_long_chain_of_times_is_followed() -> None:
+    """Each of 400 cycles told against the one before it: the last has its place, and at once."""
+    cycles = [{"key": "a0", "status": "given", "cycle": 1, "when": {"at": "2024-02-29"}}]
+    for n in range(1, 400):
+        start = told(f"a{n - 1}", "after-start", offset=TWO)["relative"]
+        period = {"period": {"start": start, "end": start | {"relation": "after-end"}}}
+        cycles.append({"key": f"a{n}", "status": "given", "cycle": n + 1, "when": period})
+    marks = _marks(case_with(therapies=[course(administrations=cycles)]))
+    assert marks["a399"].where == Where(DAY + 399 * 14, DAY + 1 + 399 * 14)
+
+
+def test_numbers_beyond_drawing_are_told_in_words() -> None:
+    """A number that no axis can hold stays in the text, with all that is known of it."""
+    value = {"quantity": {"value": Decimal("1E+400"), "unit": "mm"}}
+    case = case_with(measurements=[{"key": "m", "kind": "skin-thickness", "value": value, "when": {"at": "2024"}}])
+    assert "1E+400 mm" in Picture(case).all
+
+
+def test_a_case_made_in_python_is_checked_first() -> None:
+    """What `to_fhir` would refuse is refused here too, with the same issues."""
+    with pytest.raises(MappingError, match="dangling-reference"):
+        figure(replace(SYNTHETIC, conditions=()))
 
 
 # --- the files ----------------------------------------------------------------------------------
