@@ -178,16 +178,13 @@ def axis_of(case: Case, times: Times, names: dict[str, str]) -> Axis:
     if not counts and not any(course.line for course in case.therapies):
         whens = [one.when for one in case.measurements] + [one.when for one in case.assessments]
         counts.update(times.roots([*whens, *(one.when for one in case.disease_status)]))
-    root = (
-        ""
-        if "" in counts
-        else next((name for name, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))), None)
-    )
-    if root is None:
+    if "" in counts:
+        return Axis({"": (0, 0, 1)}, "calendar date")
+    if not counts:
         return _order(case, times)
+    root = min(counts, key=lambda one: (-counts[one], one))
     key, _, end = root.partition(" ")
-    from_ = f"the {'end' if end else 'start'} of {names.get(key, key)}"
-    return Axis({root: (0, 0, 1)}, f"from {from_}" if root else "calendar date")
+    return Axis({root: (0, 0, 1)}, f"from the {'end' if end else 'start'} of {names.get(key, key)}")
 
 
 def _order(case: Case, times: Times) -> Axis:

@@ -172,14 +172,17 @@ class _Page:
             self.line((AXIS, self.right), (place(at),) * 2, PALE, linewidth=0.6, zorder=BACK)
             self.tick(AXIS - 0.08, place(at), f"{at:g}", ha="right")
         self.line((AXIS, AXIS), (y + 0.3, bottom), INK)
-        for index, series in enumerate(dict.fromkeys(mark.series for mark in marks)):
+        names = list(dict.fromkeys(mark.series for mark in marks))
+        sides = (("right", -0.06, 0.14), ("left", 0.06, -0.14)) if len(names) > 1 else (("center", 0.0, 0.16),)
+        for index, series in enumerate(names):
+            side, beside, above = sides[index % len(sides)]
             own, color = [mark for mark in marks if mark.series == series], SERIES[index % len(SERIES)]
             known = sorted((self._middle(one.where), one.value) for one in own if one.where and not one.where.lean)
             self.line([x for x, _ in known], [place(value) for _, value in known], color, linewidth=1.2)
             self.text(EDGE + 0.2, y + 0.5 + index * LINE, series, color=color)
             for mark, x in self._placed(own):
                 self._sign(mark, x, place(mark.value), color)
-                self.text(x, place(mark.value) - 0.16, mark.text, 8.5, color, ha="center", weight="bold", bbox=_HALO)
+                self.text(x + beside, place(mark.value) - above, mark.text, 8.5, color, ha=side, **_NUMBER)
         return y + PANEL + 0.4
 
     def _group(self, y: float, heading: str, rows: tuple[Row, ...]) -> float:
@@ -327,7 +330,8 @@ class _Page:
     def text(self, x: float, y: float, said: str, size: float = 9, color: str = INK, **more: Any) -> None:
         """A line of text as it is, with no markup in it."""
         if said:
-            self.axes.text(x, y, said, fontsize=size, color=color, va="center", parse_math=False, zorder=7, **more)
+            look: Any = {"fontsize": size, "color": color, "va": "center", "parse_math": False, "zorder": 7} | more
+            self.axes.text(x, y, said, **look)
 
     def tick(self, x: float, y: float, said: str, ha: str) -> None:
         """What is written at a place of an axis: the only numbers that the case need not state."""
@@ -373,7 +377,12 @@ class _Page:
         return f'{start}<svg role="img" aria-labelledby="timeline-title timeline-desc" {attributes}>\n{head}{body}'
 
 
-_HALO = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+#: A number at its point: on white, and behind the points of others.
+_NUMBER: dict[str, Any] = {
+    "weight": "bold",
+    "zorder": 5,
+    "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+}
 
 
 def _wrapped(said: str, width: int) -> list[str]:
