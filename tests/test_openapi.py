@@ -11,6 +11,9 @@ from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
 
 from adapter.service import create_app
+from adapter.service.answers import STATUS
+from adapter.service.openapi import description
+from mappings import encode
 
 pytestmark = pytest.mark.xdist_group("openapi")
 schemathesis.serializer.alias("application/fhir+ndjson", "text/plain")
@@ -40,3 +43,25 @@ def test_cases_get_what_is_described(case: Case) -> None:
 def test_all_else_gets_what_is_described(case: Case) -> None:
     """The same for each other path."""
     case.call_and_validate(headers={"Accept-Encoding": "identity"})
+
+
+def test_the_examples_are_real() -> None:
+    """Every example of a request is converted, and gives the example of its answer."""
+    client, paths = create_app().test_client(), description()["paths"]
+    for name in ("to-fhir", "to-case"):
+        told = paths[f"/fhir/${name}"]["post"]
+        for kind, content in told["requestBody"]["content"].items():
+            if "example" in content:
+                answer = client.post(f"/fhir/${name}", data=encode(content["example"]), content_type=kind)
+                given = told["responses"]["200"]["content"][answer.mimetype]["example"]
+                assert (answer.status_code, answer.data) == (200, encode(given))
+
+
+def test_every_status_is_described() -> None:
+    """Whatever an operation can be answered with is in the description, with the codes that lead to it."""
+    spec = description()
+    told = spec["paths"]["/fhir/$to-fhir"]["post"]["responses"]
+    assert {int(status) for status in told} == {200, 204, 422, *STATUS.values()} - {404, 405}
+    for code, status in STATUS.items():
+        if status != 405:
+            assert code in spec["components"]["responses"][str(status)]["description"]
