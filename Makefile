@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
-.PHONY: demo test lint laws bench goldens docs artifacts r4 judge-report setup clean
+.PHONY: demo test lint laws fuzz bench bench-http goldens docs artifacts r4 judge-report setup clean
 
 setup: $(READY)
 
@@ -28,15 +28,24 @@ lint: $(READY)
 laws: $(READY)  ## the laws on 10,000 generated cases (long)
 	FHIR_ADAPTER_EXAMPLES=10000 $(BIN)/python -m pytest -q -n auto tests/test_laws.py
 
+fuzz: $(READY)  ## 2,000 described and 100,000 raw requests against the endpoint (long)
+	FHIR_ADAPTER_REQUESTS=2000 $(BIN)/python -m pytest -q tests/test_openapi.py
+	$(BIN)/python -m tests.fuzz 100000
+
 bench: $(READY)  ## ratios, in one run
 	$(BIN)/python -m tests.bench
 
-goldens: $(READY)  ## write the examples' bundles anew; read the difference before you commit it
+bench-http: $(READY)  ## the endpoint beside a bare one, and 64 callers at once
+	$(BIN)/python -m tests.bench.http
+
+goldens: $(READY)  ## write the examples' bundles and timeline anew; read the difference before you commit it
 	$(BIN)/python -m tests.goldens
 	$(BIN)/python -m tests.refusals
 
-docs: $(READY)  ## write the README's mapping table anew
+docs: $(READY)  ## write the README's tables and the tutorial's outputs anew, and the API reference to build/docs
 	$(BIN)/python -m tests.test_readme
+	$(BIN)/python -m tests.test_tutorial
+	$(BIN)/python -m tests.reference
 
 artifacts: $(READY)  ## write mappings/fhir anew from the tables
 	$(BIN)/python -m adapter.artifacts

@@ -18,6 +18,9 @@ from typing import BinaryIO, TextIO
 from mappings import Issue, MappingError
 
 STREAM = "-"  # standard input or output
+_HERE = Path(__file__).parent
+#: The example cases, a folder each: in the repository beside the packages, in a wheel inside this one (setup.cfg).
+EXAMPLES = next(folder for folder in (_HERE / "examples", _HERE.parent / "examples") if folder.is_dir())
 
 
 def read_bytes(path: str) -> bytes:
