@@ -226,7 +226,6 @@ class _Page:
             left, right = min(low, far), max(high, far)
             self.box(left, y - 0.07, right - left, 0.14, edgecolor=color, linestyle="--", item=bar)
             self.box(low, y - 0.07, max(high - low, 0.06), 0.14, color)
-            said = "ongoing" if bar.sign == "active" else "end not stated" if where.lean > 0 else "start not stated"
         else:
             fill = "none" if bar.sign in ("planned", "not-given") else color if self._measured(bar) else pale
             self.box(low, y - 0.07, max(high - low, 0.04), 0.14, fill, edgecolor=color, item=bar)
@@ -279,7 +278,7 @@ class _Page:
             if ordered and any(bar.series == kind and not self._measured(bar) for bar in bars):
                 yield box(pale, edgecolor=color), f"{kind}, length not stated"
         if any(bar.where.lean for bar in bars if bar.where):
-            yield box(edgecolor=INK, linestyle="--"), "start or end not stated"
+            yield box(edgecolor=INK, linestyle="--"), "start or end not stated exactly"
         if any(bar.sign == "stopped" for bar in bars):
             yield (lambda x, y: self.line((x, x), (y - 0.1, y + 0.1), INK, linewidth=2.4)), "stopped"
         words = {mark.sign for mark in self.marks}

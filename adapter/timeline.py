@@ -181,7 +181,8 @@ class _Maker:
         where = self.bars[one.key] = self._extent_of(one)
         length = one.duration or _joined(*(f"{_nth(one, dose)}{dose.for_}" for dose in one.doses if dose.for_))
         known = bool(one.duration or (len(one.doses) == 1 and one.doses[0].for_))
-        bar = Mark(one.key, one.status, where, _joined(*left, *aside), str(length), series=one.kind, known=known)
+        text = _open(one, where.lean) if where and where.lean else str(length)
+        bar = Mark(one.key, one.status, where, _joined(*left, *aside), text, series=one.kind, known=known)
         return Row(left, aside, tuple(self._cycles(one, where)), bar)
 
     def _extent_of(self, one: Therapy) -> Where | None:
@@ -271,6 +272,14 @@ def _nth(one: Therapy, dose: Dose) -> str:
 
 def _reasons(one: Therapy | Administration) -> str:
     return f": {' and '.join(reason.label for reason in one.status_reasons)}" if one.status_reasons else ""
+
+
+def _open(one: Therapy, lean: int) -> str:
+    """What is written at the end without a place: nothing if the case says something of it."""
+    period = one.when.period if one.when else None
+    if lean > 0 and one.status == "active":
+        return "ongoing"
+    return "" if period and period.start and period.end else "end not stated" if lean > 0 else "start not stated"
 
 
 def _plain(word: str | None) -> str:

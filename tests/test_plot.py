@@ -262,6 +262,22 @@ def test_what_has_no_date_stands_apart_from_what_has() -> None:
     assert (marks["c1"].where, bool(marks["c2"].where)) == (None, True)
 
 
+@pytest.mark.parametrize(
+    ("period", "status", "said"),
+    [
+        ({"start": "2024"}, "completed", "end not stated"),
+        ({"start": "2024"}, "active", "ongoing"),
+        ({"end": "2024"}, "completed", "start not stated"),
+        ({"start": "2024", "end": told("c0", "before-start")["relative"]}, "completed", ""),
+        ({"start": "2024", "end": "2025"}, "completed", ""),
+    ],
+)
+def test_an_open_end_is_said(period: dict[str, Any], status: str, said: str) -> None:
+    """Not stated, unless the case says something of it, such as that it was before another course."""
+    courses = [course("c0"), course(status=status, when={"period": period})]
+    assert _marks(case_with(therapies=courses))["c1"].text == said
+
+
 def test_what_times_are_told_against_is_marked() -> None:
     """On an axis of distances from the encounter that is time zero, that stands at nought."""
     encounter = {"key": "e", "class": {"system": "x:y", "code": "IMP"}, "status": "finished", "time_zero": True}
