@@ -30,7 +30,7 @@ from adapter.settings import LOOPBACK
 from mappings import Issue, MappingError, __version__, decode, encode
 from mappings.report import Json
 
-FHIR = "application/fhir+json"
+FHIR, AGENT = "application/fhir+json", f"scleromyxedema-fhir-adapter/{__version__}"
 CONNECT_SECONDS = 10.0
 REPEATS = 4
 LONGEST_WAIT = 60.0
@@ -73,7 +73,8 @@ class Server:
         self._session = requests.Session()
         self._session.auth = _Bearer(token)
         self._session.cert = certificate
-        self._session.headers.update({"Accept": FHIR, "User-Agent": f"scleromyxedema-fhir-adapter/{__version__}"})
+        # HAPI answers a search from its memory for a minute unless it is told not to
+        self._session.headers.update({"Accept": FHIR, "Cache-Control": "no-cache", "User-Agent": AGENT})
         repeats = _Repeats(
             total=REPEATS,
             read=0,
@@ -107,11 +108,6 @@ class Server:
         """What is stated about each type of resource."""
         return {stated.get("type", ""): stated for stated in self.rest.get("resource", ())}
 
-    @property
-    def interactions(self) -> set[str]:
-        """The codes of what the server does as a whole: transaction, batch."""
-        return {stated.get("code", "") for stated in self.rest.get("interaction", ())}
-
     def get(self, path: str) -> dict[str, Json]:
         """The resource at a path under the base, or at an absolute URL; anything else raises `MappingError`."""
         url = path if path.startswith(("http://", "https://")) else f"{self.base}/{path}"
@@ -122,11 +118,9 @@ class Server:
             raise MappingError(self.strange("a resource in JSON", path))
         return answer.document
 
-    def read(self, type_: str, id_: str) -> dict[str, Json] | None:
-        """The resource of this type and id; None where the server does not give it."""
-        answer = self._request("GET", f"{self.base}/{type_}/{id_}")
-        if answer.status in (401, 429, 503):
-            raise MappingError(self.refusal(answer, f"{type_}/{id_}"))
+    def read(self, path: str) -> dict[str, Json] | None:
+        """The resource at a path; None where the server does not give it."""
+        answer = self._request("GET", f"{self.base}/{path}")
         document = answer.document
         return document if answer.status == 200 and isinstance(document, dict) else None
 
@@ -156,9 +150,12 @@ class Server:
         if 300 <= status < 400:
             raise MappingError(self._redirect(place))
         try:
-            return Answer(status, decode(self.answered))
+            answer = Answer(status, decode(self.answered))
         except MappingError:
-            return Answer(status, None)
+            answer = Answer(status, None)
+        if status in (401, 429, 503):
+            raise MappingError(self.refusal(answer))
+        return answer
 
     def _whole(self, response: requests.Response) -> bytes:
         """The body, of bounded size, in bounded time, however slowly it drips."""
@@ -198,7 +195,7 @@ class Server:
             remedy="Give that address as --server, if it is the right one.",
         )
 
-    def refusal(self, answer: Answer, what: str = "the Bundle", wrote: bool = False) -> Issue:
+    def refusal(self, answer: Answer, what: str = "this", wrote: bool = False) -> Issue:
         """The issue for an answer that is not 2xx."""
         if wrote and answer.status in UNKNOWN:
             return Issue("unknown-outcome", f"{self.base} answered {answer.status}{told(answer.document)}.")
@@ -207,9 +204,10 @@ class Server:
         text = f"{self.base} answered {answer.status} to {what}{told(answer.document)}."
         return Issue("server-refused", text, remedy=REMEDIES.get(answer.status, ""))
 
-    def strange(self, expected: str, what: str = "the Bundle") -> Issue:
+    def strange(self, expected: str, what: str = "this") -> Issue:
         """The issue for an answer that is not what FHIR says."""
-        return Issue("server-answer", f"{self.base} answered something else to {what}.", expected=expected)
+        text = f"{self.base} answered something else to {what}."
+        return Issue("server-answer", text, expected=expected)
 
 
 #: Answers to a write that do not tell whether it was carried out: timeouts, and failures of a server or gateway.
@@ -222,8 +220,8 @@ REMEDIES = {
     409: "Look at the resource that is named; someone may be changing it. Then send again.",
     410: "The resource was deleted on the server.",
     412: "Several resources have this identifier, or the version is another: look at them on the server.",
-    429: "Wait, then send again: the server said that it did not take it.",
-    503: "Wait, then send again: the server said that it did not take it.",
+    429: "Wait, then do it again: what is there is not written twice.",
+    503: "Wait, then do it again: what is there is not written twice.",
 }
 _CODE, _PATH = re.compile(r"[A-Za-z0-9._:/#-]{1,80}"), re.compile(r"[A-Za-z0-9_.\[\]]{1,160}")
 

@@ -129,6 +129,6 @@ class _Found:
     def read(self, type_: str, id_: str) -> None:
         """One resource by reference; one that the server does not give is left out, as its reference tells."""
         self.tried.add((type_, id_))
-        resource = self.server.read(type_, id_)
+        resource = self.server.read(f"{type_}/{id_}")
         if resource is not None:
             self.keep(f"{self.server.base}/{type_}/{id_}", {"resource": resource, "search": {"mode": "include"}})

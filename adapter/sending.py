@@ -1,14 +1,15 @@
 """A case into a FHIR server: asked first what it can do and has, sent only what differs, read back.
 
-Every entry is put under its id or its identifier, so sending the same case again leaves the same
-resources, whatever became of the time before: a whole transaction, none, or one cut off half-way.
+Every entry is put under its id or its identifier, so sending again leaves the same resources,
+whatever became of the time before: a whole transaction, none, or one that was cut off.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from adapter.client import Answer, Server, told
@@ -18,14 +19,15 @@ from mappings.bundle import MODES
 from mappings.generated import is_generated
 from mappings.lens import same
 from mappings.report import Json
+from mappings.wire import decode, encode
 
 Bundle = dict[str, Json]
-Outcome = Literal["created", "updated", "unchanged", "refused", "unknown"]
+Outcome = Literal["created", "updated", "unchanged", "refused", "missing", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of one entry; ``resource`` is Type/id where the server told the id."""
+    """What became of one entry; ``resource`` is Type/id, or the type where the server told no id."""
 
     entry: int
     resource: str
@@ -42,39 +44,30 @@ class Delivery:
     mode: str
     entries: list[Sent] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
-    #: whether what the server has was read after sending, and is what was sent
-    read_back: bool = False
 
     @property
     def whole(self) -> bool:
-        """Whether everything is on the server."""
-        return not any(sent.outcome in ("refused", "unknown") for sent in self.entries) and not any(
-            issue.level == "error" for issue in self.issues
-        )
+        """Whether everything is on the server, which was read back."""
+        return all(sent.outcome in ("created", "updated", "unchanged") for sent in self.entries)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many entries had each outcome."""
+        return dict(Counter(sent.outcome for sent in self.entries))
 
     def as_json(self) -> dict[str, Json]:
         """All of it as plain JSON."""
         issues = [{"severity": i.level, "code": i.code, "message": i.text, "path": i.path} for i in self.issues]
         entries = [asdict(sent) for sent in self.entries]
-        return {
-            "server": self.server,
-            "mode": self.mode,
-            "whole": self.whole,
-            "read_back": self.read_back,
-            "entries": entries,
-            "issues": issues,
-        }
+        head = {"server": self.server, "mode": self.mode, "whole": self.whole, "counts": self.counts}
+        return {**head, "entries": entries, "issues": issues}
 
     def as_text(self) -> str:
         """A line for each entry that is not as it was before, then the counts."""
-        lines = [
-            " ".join(filter(None, (f"{sent.outcome:9}", sent.resource, sent.status, sent.why)))
-            for sent in self.entries
-            if sent.outcome != "unchanged"
-        ]
-        words = [sent.outcome for sent in self.entries]
-        counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words)) or "nothing"
-        return "\n".join([*lines, f"{self.server}: {counts}" + ("; read back" if self.read_back else "")])
+        news = [sent for sent in self.entries if sent.outcome != "unchanged"]
+        lines = [f"{sent.outcome:9} {sent.resource} {sent.status} {sent.why}".rstrip() for sent in news]
+        counts = ", ".join(f"{count} {word}" for word, count in self.counts.items())
+        return "\n".join([*lines, f"{self.server}: {counts}"])
 
 
 def send(
@@ -88,28 +81,32 @@ def send(
     """Send a case, or a transaction Bundle as it is, and tell what became of each entry.
 
     ``mode`` (`MODES`) and ``subject`` are those of `to_fhir`; without ``mode`` the server's
-    CapabilityStatement decides. ``announce`` is told where it goes before anything is written.
+    CapabilityStatement decides. ``announce`` is told where it goes before anything does.
     Raises `MappingError` where the server cannot take it (every gap at once), refuses it, or does
     not tell whether it took it.
     """
     bundle, chosen, issues = _fitting(server, what, mode, subject)
-    software = server.capability.get("software", {}).get("name", "a server without a name")
-    announce(f"{len(bundle['entry'])} resources for {server.base} ({software}), mode {chosen}")
-    delivery = Delivery(server.base, chosen, issues=issues)
-    before = _Before(server, bundle["entry"])
-    changed = before.changed()
-    delivery.entries = [Sent(n, before.place(entry), "unchanged") for n, entry in enumerate(bundle["entry"])]
-    if changed:
-        announce(f"{len(changed)} of them are not there, or not the same: sending")
-        entries = [before.bound(n) for n in changed]
-        answer = server.post({**bundle, "entry": entries})
-        for number, sent in zip(changed, _read(server, answer, entries, delivery), strict=True):
-            delivery.entries[number] = Sent(number, sent.resource, sent.outcome, sent.status, sent.why)
-    _read_back(server, bundle["entry"], delivery)
+    entries = bundle["entry"]
+    name = server.capability.get("software", {}).get("name", "a server without a name")
+    announce(f"{len(entries)} resources for {server.base} ({name}), mode {chosen}")
+    before = has = _Present(server, entries, {})
+    delivery = Delivery(server.base, chosen, has.unchanged(), issues)
+    changed = has.changed()
+    for again in (False, True):
+        if changed:
+            announce(f"sending {len(changed)} that are not there, or not the same")
+            asked = [has.bound(number) for number in changed]
+            answer = server.post({**bundle, "entry": asked})
+            for number, sent in zip(changed, _read(server, answer, asked, delivery), strict=True):
+                if not again or sent.outcome == "refused":
+                    delivery.entries[number] = replace(sent, entry=number)
+            has = _Present(server, entries, {s.entry: s.resource for s in delivery.entries if "/" in s.resource})
+            changed = has.left_unbound()
+    _compare(before, has, delivery)
     return delivery
 
 
-# --- before: what the server can do -------------------------------------------------------------
+# --- what the server can do ---------------------------------------------------------------------
 
 
 class _Gaps(NamedTuple):
@@ -128,7 +125,7 @@ def _fitting(
         for each in (mode,) if mode else MODES:
             report = Report("case-to-fhir")
             bundle = to_fhir(what, bundle_type="transaction", mode=each, subject=subject, report=report)
-            bundles[each] = written(bundle, "all"), report.issues
+            bundles[each] = decode(encode(written(bundle, "all"))), report.issues
     else:
         if what.get("resourceType") != "Bundle" or what.get("type") != "transaction" or not what.get("entry"):
             expected = "a case, or a Bundle of type transaction (fhir-adapter to-fhir --type transaction)"
@@ -150,9 +147,9 @@ def _created_each_time(bundle: Bundle) -> Iterator[Issue]:
             yield Issue("not-idempotent", path=f"Bundle.entry[{number}]", pointer=f"/entry/{number}")
 
 
-#: What a request needs a server to do: the element that states it, and the interaction.
+#: What a request needs a server to do: the element that states it, the interaction, and in words.
 _NEEDS = {
-    "put": ("updateCreate", "update", "put a resource under an id that the client gives"),
+    "put": ("updateCreate", "update", "create under an id that the client gives"),
     "conditional-update": ("conditionalUpdate", "update", "update by identifier"),
     "create-once": ("conditionalCreate", "create", "create only what is missing"),
     "create": ("", "create", "create"),
@@ -170,105 +167,85 @@ def _need(request: dict[str, Json]) -> str:
 
 def _gaps(server: Server, bundle: Bundle) -> _Gaps:
     """What the CapabilityStatement says against the Bundle, all of it; what it leaves open is no gap."""
-    capability, missing, stated = server.capability, [], True
+    capability, stated = server.capability, True
+    missing = []
     if not str(capability.get("fhirVersion", "")).startswith("4.0"):
         missing.append(("fhirVersion", "It is not FHIR R4.", "4.0.1"))
     if not any("json" in form for form in capability.get("format", ("json",))):
         missing.append(("format", "It does not speak JSON.", "json"))
-    if "transaction" not in server.interactions:
+    if "transaction" not in {one.get("code") for one in server.rest.get("interaction", ())}:
         missing.append(("rest.interaction", "It does not state that it takes transactions.", "transaction"))
-    needs: dict[str, set[str]] = {}
-    for entry in bundle["entry"]:
-        needs.setdefault(_need(entry["request"]), set()).add(entry["request"]["url"].split("/")[0].split("?")[0])
-    for need, types in needs.items():
-        element, interaction, words = _NEEDS[need]
-        lacking = []
-        for type_ in sorted(types):
-            says = server.resources.get(type_, {"interaction": [{}]} if server.resources else {})
-            listed = {one.get("code") for one in says.get("interaction", ())}
-            if (interaction and listed and interaction not in listed) or says.get(element) is False:
-                lacking.append(type_)
-            stated &= not element or says.get(element) is True
-        if lacking:
-            missing.append((f"rest.resource.{element}".rstrip("."), f"It does not {words}: {', '.join(lacking)}.", ""))
+    needs = {(_need(entry["request"]), _type(entry["request"]["url"])) for entry in bundle["entry"]}
+    lacking: dict[str, list[str]] = {}
+    for need, type_ in sorted(needs):
+        element, interaction, _ = _NEEDS[need]
+        says = server.resources.get(type_, {})
+        listed = [one.get("code") for one in says.get("interaction", ())]
+        unlisted = bool(server.resources) and not says
+        if unlisted or (interaction and listed and interaction not in listed) or says.get(element) is False:
+            lacking.setdefault(need, []).append(type_)
+        stated &= not element or says.get(element) is True
+    for need, types in lacking.items():
+        element, _, words = _NEEDS[need]
+        missing.append((f"rest.resource.{element}".strip("."), f"It does not {words}: {', '.join(types)}.", ""))
     issues = [Issue("server-gap", text, f"CapabilityStatement.{path}", expected=e) for path, text, e in missing]
     return _Gaps(issues, stated)
 
 
-# --- before: what the server has ----------------------------------------------------------------
+def _type(url: str) -> str:
+    return re.split("[/?]", url)[0]
 
 
-def _ask(server: Server, urls: dict[int, str]) -> dict[int, Bundle] | None:
-    """What the server has under each URL, asked in one batch of reads; a search counts where it finds one.
-
-    None where it takes no batch, or does not answer it.
-    """
-    if not urls:
-        return {}
-    if "batch" not in server.interactions:
-        return None
-    questions = [{"request": {"method": "GET", "url": url}} for url in urls.values()]
-    answer = server.post({"resourceType": "Bundle", "type": "batch", "entry": questions}, writes=False)
-    entries = _entries(answer, "batch-response")
-    if entries is None or len(entries) != len(urls):
-        return None
-    found = {}
-    for number, entry in zip(urls, entries, strict=True):
-        resource = entry.get("resource")
-        if isinstance(resource, dict) and resource.get("resourceType") == "Bundle":
-            matches = [e["resource"] for e in resource.get("entry", ()) if e.get("search", {}).get("mode") == "match"]
-            resource = matches[0] if len(matches) == 1 else None
-        if isinstance(resource, dict) and resource.get("resourceType") == re.split("[/?]", urls[number])[0]:
-            found[number] = resource
-    return found
+# --- what the server has ------------------------------------------------------------------------
 
 
-class _Before:
-    """The entries beside what the server has of each."""
+class _Present:
+    """The entries beside what the server has of each; ``places`` (Type/id) where that is known already."""
 
-    def __init__(self, server: Server, entries: list[Bundle]) -> None:
+    def __init__(self, server: Server, entries: list[Bundle], places: dict[int, str]) -> None:
         self.server, self.entries = server, list(entries)
-        urls = {n: url for n, entry in enumerate(entries) if (url := _question(entry["request"]))}
-        self.has = _ask(server, urls) or {}
-        self.known = {entries[n].get("fullUrl", ""): f"{r['resourceType']}/{r.get('id')}" for n, r in self.has.items()}
+        urls = {number: places.get(number) or _question(entry["request"]) for number, entry in enumerate(entries)}
+        self.has = _ask(server, {number: url for number, url in urls.items() if url})
         self._find_provenance()
+        #: fullUrl -> Type/id
+        self.known = {self.entries[n].get("fullUrl", ""): _place_of(resource) for n, resource in self.has.items()}
 
     def _find_provenance(self) -> None:
         """Where ids are the server's, R4 has no way to name a Provenance but by what it is about."""
-        items = [entry.get("fullUrl") for entry in self.entries if entry["resource"]["resourceType"] != "Device"]
-        about = [self.known[url] for url in items if url in self.known]
+        about = [_place_of(resource) for resource in self.has.values() if resource["resourceType"] != "Device"]
         for number, entry in enumerate(self.entries):
             if about and _need(entry["request"]) == "create" and is_generated(entry["resource"]):
-                bundle = self.server.get(f"Provenance?target={about[-1]}")
-                own = [e["resource"] for e in bundle.get("entry", ()) if is_generated(e.get("resource", {}))]
-                for resource in own[:1]:
-                    place = f"Provenance/{resource['id']}"
-                    body = {**entry["resource"], "id": resource["id"]}
-                    self.entries[number] = {**entry, "resource": body, "request": {"method": "PUT", "url": place}}
-                    self.has[number], self.known[entry["fullUrl"]] = resource, place
+                found = _matches(self.server.get(f"Provenance?target={about[-1]}"))
+                for kept in [kept for kept in found if is_generated(kept)][:1]:
+                    body, put = {**entry["resource"], "id": kept["id"]}, {"method": "PUT", "url": _place_of(kept)}
+                    self.entries[number] = {**entry, "resource": body, "request": put}
+                    self.has[number] = kept
+
+    def unchanged(self) -> list[Sent]:
+        """Every entry as if nothing were to do."""
+        types = [_type(entry["request"]["url"]) for entry in self.entries]
+        places = {number: _place_of(kept) for number, kept in self.has.items()}
+        return [Sent(number, places.get(number, type_), "unchanged") for number, type_ in enumerate(types)]
 
     def changed(self) -> list[int]:
-        """Which entries are not there, or not the same. What is created only where missing is left as it is."""
-        return [
-            number
-            for number, entry in enumerate(self.entries)
-            if number not in self.has
-            or (_need(entry["request"]) != "create-once" and any(self._differences(entry, self.has[number])))
-        ]
+        """Which entries are not there, or not the same."""
+        return [number for number in range(len(self.entries)) if number not in self.has or self.differences(number)]
 
-    def _differences(self, entry: Bundle, kept: Bundle) -> Iterator[str]:
-        return differences(_bare(entry["resource"], self.known), _bare(kept, {}, self.server.base))
+    def left_unbound(self) -> list[int]:
+        """Which are there with a reference that the server did not make its own, as HAPI in a primitive's extension."""
+        return [n for n in self.has if any(path.endswith(".reference") for path in self.differences(n))]
 
-    def place(self, entry: Bundle) -> str:
-        """Type/id, or the type alone."""
-        return self.known.get(entry.get("fullUrl", "")) or str(entry["resource"]["resourceType"])
+    def differences(self, number: int) -> list[str]:
+        """The paths at which the server has something else; none for what is created only where missing."""
+        entry, kept = self.entries[number], self.has[number]
+        if _need(entry["request"]) == "create-once":
+            return []
+        return list(_differences(_bare(entry["resource"], self.known), _bare(kept, {}, self.server.base)))
 
     def bound(self, number: int) -> Bundle:
-        """The entry as it is sent; what it refers to and is not sent with it is named as the server knows it."""
-        staying = {self.entries[n].get("fullUrl", "") for n in self.changed()}
-        known = {url: place for url, place in self.known.items() if url not in staying}
+        """The entry as it is sent: what the server has is named as the server knows it."""
         entry = self.entries[number]
-        return {**entry, "resource": _resolved(entry["resource"], known, "")}
+        return {**entry, "resource": _resolved(entry["resource"], self.known)}
 
 
 def _question(request: dict[str, Json]) -> str | None:
@@ -278,8 +255,34 @@ def _question(request: dict[str, Json]) -> str | None:
     return f"{request['url']}?{request['ifNoneExist']}" if "ifNoneExist" in request else None
 
 
-def _resolved(json: Json, known: dict[str, str], base: str) -> Json:
-    """The same with the references to entries as Type/id, and those to this server without its address."""
+def _ask(server: Server, urls: dict[int, str]) -> dict[int, Bundle]:
+    """What the server has under each URL, asked in one batch, else one by one; a search counts if it finds one."""
+    questions = [{"request": {"method": "GET", "url": url}} for url in urls.values()]
+    batch = server.post({"resourceType": "Bundle", "type": "batch", "entry": questions}, writes=False) if urls else None
+    entries = _entries(batch, "batch-response") if batch else []
+    if entries is None or len(entries) != len(urls):
+        entries = [{"resource": server.read(url)} for url in urls.values()]
+    found = {}
+    for (number, url), entry in zip(urls.items(), entries, strict=True):
+        resource = entry.get("resource")
+        matches = _matches(resource) if "?" in url else [resource]
+        if len(matches) == 1 and isinstance(matches[0], dict) and matches[0].get("resourceType") == _type(url):
+            found[number] = matches[0]
+    return found
+
+
+def _matches(bundle: Json) -> list[Bundle]:
+    """The resources that a search found."""
+    entries = bundle.get("entry", ()) if isinstance(bundle, dict) else ()
+    return [entry["resource"] for entry in entries if entry.get("search", {}).get("mode", "match") == "match"]
+
+
+def _place_of(resource: Bundle) -> str:
+    return f"{resource['resourceType']}/{resource.get('id')}"
+
+
+def _resolved(json: Json, known: dict[str, str], base: str = "") -> Json:
+    """The same with the references to ``known`` entries as Type/id, and those to this server without its address."""
     if isinstance(json, list):
         return [_resolved(item, known, base) for item in json]
     if not isinstance(json, dict):
@@ -291,27 +294,27 @@ def _resolved(json: Json, known: dict[str, str], base: str) -> Json:
 
 
 def _bare(resource: Bundle, known: dict[str, str], base: str = "") -> Bundle:
-    """A resource without what is the server's own to write: id, version, time; and without its narrative."""
+    """A resource without what is the server's own to write (id, version, time, source), and without its narrative."""
     out: Bundle = _resolved({name: v for name, v in resource.items() if name not in ("id", "text")}, known, base)
-    meta = {n: v for n, v in out.pop("meta", {}).items() if n not in ("versionId", "lastUpdated", "source")}
+    meta = {name: v for name, v in out.pop("meta", {}).items() if name not in ("versionId", "lastUpdated", "source")}
     return out | ({"meta": meta} if meta else {})
 
 
-def differences(sent: Json, kept: Json, path: str = "") -> Iterator[str]:
+def _differences(sent: Json, kept: Json, path: str = "") -> Iterator[str]:
     """The paths at which two JSON values are not the same; 1.80 is not 1.8."""
     if same(sent, kept):
         return
     if isinstance(sent, dict) and isinstance(kept, dict):
         for name in {**sent, **kept}:
-            yield from differences(sent.get(name), kept.get(name), f"{path}.{name}")
+            yield from _differences(sent.get(name), kept.get(name), f"{path}.{name}")
     elif isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
         for a, b in zip(sent, kept, strict=True):
-            yield from differences(a, b, path)
+            yield from _differences(a, b, path)
     else:
         yield path
 
 
-# --- after --------------------------------------------------------------------------------------
+# --- what became of it --------------------------------------------------------------------------
 
 _PLACE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})(?:/_history/[^/]*)?")
 
@@ -325,59 +328,45 @@ def _entries(answer: Answer, type_: str) -> list[Bundle] | None:
     return entries if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries) else None
 
 
-def _read(server: Server, answer: Answer, entries: list[Bundle], delivery: Delivery) -> Iterable[Sent]:
+def _read(server: Server, answer: Answer, asked: list[Bundle], delivery: Delivery) -> list[Sent]:
     """What became of each entry, by its own status; an answer that does not fit is said to be so."""
     if answer.status // 100 != 2:
         raise MappingError(server.refusal(answer, wrote=True))
-    if answer.document is None:
-        raise MappingError(Issue("unknown-outcome", f"{server.base}: what it answered is not JSON."))
     responses = _entries(answer, "transaction-response")
     if responses is None:
         responses = _entries(answer, "batch-response")
         delivery.issues.append(server.strange("a Bundle of type transaction-response"))
-    if responses is not None and len(responses) != len(entries):
-        delivery.issues.append(server.strange(f"{len(entries)} entries, one for each, not {len(responses)}"))
-        responses = None
-    return [
-        _of_one(entry, response) for entry, response in zip(entries, responses or [{} for _ in entries], strict=True)
-    ]
+    if responses is None or len(responses) != len(asked):
+        delivery.issues.append(server.strange(f"{len(asked)} entries, one for each"))
+        responses = [{} for _ in asked]
+    return [_of_one(entry["request"]["url"], answered) for entry, answered in zip(asked, responses, strict=True)]
 
 
-def _of_one(entry: Bundle, answered: Bundle) -> Sent:
+def _of_one(url: str, answered: Bundle) -> Sent:
     response = answered.get("response")
     response = response if isinstance(response, dict) else {}
     status = str(response.get("status", ""))[:3]
-    place = _PLACE.fullmatch(str(response.get("location", "")))
-    url = entry["request"]["url"]
-    resource = place[1] if place else (url if "/" in url and "?" not in url else url.partition("?")[0])
-    if not status.isdigit():
-        return Sent(0, resource, "unknown")
-    outcome: Outcome = {"2": "updated", "3": "unchanged"}.get(status[0], "refused")  # type: ignore[assignment]
-    why = told(response.get("outcome")).strip(" ()") if outcome == "refused" else ""
-    return Sent(0, resource, "created" if status == "201" else outcome, status, why)
+    place = _PLACE.fullmatch(str(response.get("location", ""))) or _PLACE.fullmatch(url)
+    resource = place[1] if place else _type(url)
+    if status[:1] in ("2", "3"):
+        return Sent(0, resource, "created" if status == "201" else "updated", status)
+    return Sent(0, resource, "refused" if status else "unknown", status, told(response.get("outcome")).strip(" ()"))
 
 
-def _read_back(server: Server, entries: list[Bundle], delivery: Delivery) -> None:
-    """Read what is now on the server, and name what is not there or is not what was sent."""
-    urls = {
-        sent.entry: sent.resource for sent in delivery.entries if "/" in sent.resource and sent.outcome != "refused"
-    }
-    fresh = {n: url for n, url in urls.items() if delivery.entries[n].outcome != "unchanged"}
-    found = _ask(server, fresh)
-    if found is None:
-        return
-    known = {entries[n]["fullUrl"]: url for n, url in urls.items() if "fullUrl" in entries[n]}
-    places: dict[str, int] = {}
-    for number, url in fresh.items():
-        type_ = url.partition("/")[0]
-        if number not in found:
-            delivery.issues.append(
-                Issue("server-answer", "It says that it stored a resource and does not have it.", url)
-            )
+def _compare(before: _Present, has: _Present, delivery: Delivery) -> None:
+    """Hold what the server now has against what was sent; what its answer left open is told by what is there."""
+    places: Counter[str] = Counter()
+    for number, sent in enumerate(delivery.entries):
+        if sent.outcome == "refused":
             continue
-        kept = _bare(found[number], {}, server.base)
-        for path in {*differences(_bare(entries[number]["resource"], known), kept)}:
-            places[type_ + path] = places.get(type_ + path, 0) + 1
+        if number not in has.has:
+            outcome: Outcome = "unknown" if sent.outcome == "unknown" else "missing"
+        elif sent.outcome == "unknown":
+            outcome = "unknown" if has.differences(number) else "updated" if number in before.has else "created"
+        else:
+            outcome = sent.outcome
+            places.update({sent.resource.partition("/")[0] + path for path in has.differences(number)})
+        delivery.entries[number] = replace(sent, outcome=outcome)
     for path, count in places.items():
-        delivery.issues.append(Issue("stored-differently", f"In {count} resources it keeps something else.", path))
-    delivery.read_back = True
+        text = f"The server keeps something else than was sent, in {count} resources."
+        delivery.issues.append(Issue("stored-differently", text, path))
