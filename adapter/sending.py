@@ -232,8 +232,8 @@ class _Present:
         return [number for number in range(len(self.entries)) if number not in self.has or self.differences(number)]
 
     def left_unbound(self) -> list[int]:
-        """Which are there with a reference that the server did not make its own, as HAPI in a primitive's extension."""
-        return [n for n in self.has if any(path.endswith(".reference") for path in self.differences(n))]
+        """Which are there with a reference that the server did not make its own: HAPI, in extensions of primitives."""
+        return [number for number, kept in self.has.items() if not same(_resolved(kept, self.known), kept)]
 
     def differences(self, number: int) -> list[str]:
         """The paths at which the server has something else; none for what is created only where missing."""
