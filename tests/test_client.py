@@ -303,7 +303,7 @@ def _lies(fake: Fake, asked: Asked, lie: str) -> Reply | None:
 
 
 LIES = {
-    "failed inside": ("2 created, 1 refused", "", 1),
+    "failed inside": ("2 created, 1 refused", "stored-differently", 1),
     "stored nothing": ("3 missing", "", 1),
     "a batch": ("3 created", "server-answer", 0),
     "an entry short": ("3 created", "server-answer", 0),
