@@ -29,6 +29,7 @@ from urllib3.exceptions import (
 from adapter.settings import LOOPBACK
 from mappings import Issue, MappingError, __version__, decode, encode
 from mappings.report import Json
+from mappings.resource import members
 
 FHIR, AGENT = "application/fhir+json", f"scleromyxedema-fhir-adapter/{__version__}"
 CONNECT_SECONDS = 10.0
@@ -100,22 +101,21 @@ class Server:
     @property
     def rest(self) -> dict[str, Json]:
         """The part of the CapabilityStatement about the server's REST interface."""
-        found = [rest for rest in self.capability.get("rest", ()) if rest.get("mode") == "server"]
-        return found[0] if found else {}
+        return next((rest for rest in members(self.capability, "rest") if rest.get("mode") == "server"), {})
 
     @property
     def resources(self) -> dict[str, dict[str, Json]]:
         """What is stated about each type of resource."""
-        return {stated.get("type", ""): stated for stated in self.rest.get("resource", ())}
+        return {str(stated.get("type")): stated for stated in members(self.rest, "resource")}
 
     def get(self, path: str) -> dict[str, Json]:
         """The resource at a path under the base, or at an absolute URL; anything else raises `MappingError`."""
         url = path if path.startswith(("http://", "https://")) else f"{self.base}/{path}"
         answer = self._request("GET", url)
         if answer.status != 200:
-            raise MappingError(self.refusal(answer, path))
+            raise MappingError(self.refusal(answer, path.partition("?")[0]))
         if not isinstance(answer.document, dict) or "resourceType" not in answer.document:
-            raise MappingError(self.strange("a resource in JSON", path))
+            raise MappingError(self.strange("a resource in JSON", path.partition("?")[0]))
         return answer.document
 
     def read(self, path: str) -> dict[str, Json] | None:
@@ -132,7 +132,8 @@ class Server:
         return self._request("POST", self.base, encode(bundle), writes)
 
     def _request(self, method: str, url: str, body: bytes | None = None, writes: bool = False) -> Answer:
-        headers = {"Content-Type": FHIR, "Prefer": "return=minimal"} if body is not None else {}
+        headers = {"Content-Type": FHIR} if body is not None else {}
+        headers |= {"Prefer": "return=minimal"} if writes else {}
         try:
             with self._session.request(
                 method,
@@ -229,13 +230,12 @@ _CODE, _PATH = re.compile(r"[A-Za-z0-9._:/#-]{1,80}"), re.compile(r"[A-Za-z0-9_.
 def told(outcome: Json) -> str:
     """What an OperationOutcome says, in codes and paths only: its texts may quote the patient."""
     found = []
-    issues = outcome.get("issue") if isinstance(outcome, dict) else None
-    for issue in issues if isinstance(issues, list) else ():
-        details = issue.get("details", {}).get("coding", ())
+    for issue in members(outcome, "issue"):
+        details = members(issue.get("details"), "coding")
         codes = [issue.get("severity"), issue.get("code"), *(coding.get("code") for coding in details)]
-        places = [*issue.get("expression", ()), *issue.get("location", ())]
+        places = issue.get("expression") or issue.get("location") or []
         words = [word for word in codes if isinstance(word, str) and _CODE.fullmatch(word)]
-        words += ["at " + ", ".join(places)] if places and all(map(_PATH.fullmatch, places)) else []
+        words += [f"at {place}" for place in places if isinstance(place, str) and _PATH.fullmatch(place)]
         found.append(" ".join(words))
     more = f"; and {len(found) - 10} more" if len(found) > 10 else ""
     return f" ({'; '.join(found[:10])}{more})" if found else ""

@@ -10,6 +10,7 @@ from adapter.client import Server
 from mappings import Issue, MappingError
 from mappings.case import TABLES
 from mappings.report import Json
+from mappings.resource import members
 
 Bundle = dict[str, Json]
 PAGE = 200
@@ -26,12 +27,12 @@ def patient_id(server: Server, patient: str | None, identifier: str | None) -> s
     """The id of the one Patient that is meant: by id, or by ``system|value``; raises `MappingError`."""
     if identifier is not None:
         bundle = server.get(f"Patient?identifier={quote(identifier, safe='')}")
-        entries = [entry.get("resource", {}) for entry in bundle.get("entry", ())]
-        ids = [resource["id"] for resource in entries if resource.get("resourceType") == "Patient"]
+        found = [entry["resource"] for entry in members(bundle, "entry") if isinstance(entry.get("resource"), dict)]
+        ids = [str(one.get("id")) for one in found if one.get("resourceType") == "Patient"]
         if len(ids) != 1:
             code = "several-patients" if ids else "no-patient"
             raise MappingError(Issue(code, f"{len(ids)} Patients have the identifier.", server.base))
-        return str(ids[0])
+        return ids[0]
     match = _ID.fullmatch(patient or "")
     if match is None:
         raise MappingError(Issue("bad-option", path="--patient", expected="an id, or Patient/id"))
@@ -45,7 +46,7 @@ def fetch(server: Server, patient: str) -> Bundle:
     """
     found = _Found(server)
     stated = server.resources
-    operations = {str(one.get("name", "")).lstrip("$") for one in stated.get("Patient", {}).get("operation", ())}
+    operations = {str(one.get("name")).lstrip("$") for one in members(stated.get("Patient"), "operation")}
     if "everything" in operations:
         found.add(f"Patient/{patient}/$everything")
     else:
@@ -61,7 +62,7 @@ def fetch(server: Server, patient: str) -> Bundle:
 
 def _subject(stated: dict[str, Json]) -> str | None:
     """By which parameter a type is found for a patient; None where it is found by reference only."""
-    names = [one.get("name") for one in stated.get("searchParam", ())]
+    names = [one.get("name") for one in members(stated, "searchParam")]
     return next((name for name in ("patient", "subject") if name in names), None) if names else "patient"
 
 
@@ -81,10 +82,10 @@ class _Found:
     def add(self, path: str) -> None:
         """The entries of every page of an answer."""
         for bundle in self._pages(path):
-            for entry in bundle.get("entry", ()):
-                resource = entry.get("resource", {})
-                url = f"{self.server.base}/{resource.get('resourceType')}/{resource.get('id')}"
-                self.keep(entry.get("fullUrl", url), entry)
+            for entry in members(bundle, "entry"):
+                if isinstance(resource := entry.get("resource"), dict):
+                    url = f"{self.server.base}/{resource.get('resourceType')}/{resource.get('id')}"
+                    self.keep(str(entry.get("fullUrl", url)), entry)
 
     def _pages(self, path: str) -> Iterator[Bundle]:
         """Page by page; a page of another host, one that was there before, and too many of them are refused."""
@@ -94,7 +95,7 @@ class _Found:
             if bundle.get("resourceType") != "Bundle":
                 raise MappingError(self.server.strange("a Bundle of type searchset", path.partition("?")[0]))
             yield bundle
-            nexts = [str(link.get("url")) for link in bundle.get("link", ()) if link.get("relation") == "next"]
+            nexts = [str(link.get("url")) for link in members(bundle, "link") if link.get("relation") == "next"]
             if not nexts:
                 return
             seen.add(url)
@@ -107,12 +108,10 @@ class _Found:
 
     def missing(self) -> set[tuple[str, str]]:
         """Type and id of what is referred to and is not here."""
-        here = {(e["resource"].get("resourceType"), e["resource"].get("id")) for e in self._resources()}
-        named = {pair for entry in self._resources() for pair in self._named(entry["resource"])}
-        return {(type_, id_) for type_, id_ in named if type_ in NAMED} - here - self.tried
-
-    def _resources(self) -> list[Bundle]:
-        return [entry for entry in self.entries.values() if isinstance(entry.get("resource"), dict)]
+        resources = [entry["resource"] for entry in self.entries.values()]
+        here = {(resource.get("resourceType"), resource.get("id")) for resource in resources}
+        named = {pair for pair in self._named(resources) if pair[0] in NAMED}
+        return named - here - self.tried
 
     def _named(self, json: Json) -> Iterator[tuple[str, str]]:
         """Where the references in a resource lead on this server."""

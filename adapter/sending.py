@@ -19,6 +19,7 @@ from mappings.bundle import MODES
 from mappings.generated import is_generated
 from mappings.lens import same
 from mappings.report import Json
+from mappings.resource import members
 from mappings.wire import decode, encode
 
 Bundle = dict[str, Json]
@@ -87,8 +88,7 @@ def send(
     """
     bundle, chosen, issues = _fitting(server, what, mode, subject)
     entries = bundle["entry"]
-    name = server.capability.get("software", {}).get("name", "a server without a name")
-    announce(f"{len(entries)} resources for {server.base} ({name}), mode {chosen}")
+    announce(f"{len(entries)} resources for {server.base}, mode {chosen}")
     before = has = _Present(server, entries, {})
     delivery = Delivery(server.base, chosen, has.unchanged(), issues)
     changed = has.changed()
@@ -171,16 +171,16 @@ def _gaps(server: Server, bundle: Bundle) -> _Gaps:
     missing = []
     if not str(capability.get("fhirVersion", "")).startswith("4.0"):
         missing.append(("fhirVersion", "It is not FHIR R4.", "4.0.1"))
-    if not any("json" in form for form in capability.get("format", ("json",))):
+    if "json" not in str(capability.get("format", "json")):
         missing.append(("format", "It does not speak JSON.", "json"))
-    if "transaction" not in {one.get("code") for one in server.rest.get("interaction", ())}:
+    if "transaction" not in {one.get("code") for one in members(server.rest, "interaction")}:
         missing.append(("rest.interaction", "It does not state that it takes transactions.", "transaction"))
     needs = {(_need(entry["request"]), _type(entry["request"]["url"])) for entry in bundle["entry"]}
     lacking: dict[str, list[str]] = {}
     for need, type_ in sorted(needs):
         element, interaction, _ = _NEEDS[need]
         says = server.resources.get(type_, {})
-        listed = [one.get("code") for one in says.get("interaction", ())]
+        listed = [one.get("code") for one in members(says, "interaction")]
         unlisted = bool(server.resources) and not says
         if unlisted or (interaction and listed and interaction not in listed) or says.get(element) is False:
             lacking.setdefault(need, []).append(type_)
@@ -273,8 +273,8 @@ def _ask(server: Server, urls: dict[int, str]) -> dict[int, Bundle]:
 
 def _matches(bundle: Json) -> list[Bundle]:
     """The resources that a search found."""
-    entries = bundle.get("entry", ()) if isinstance(bundle, dict) else ()
-    return [entry["resource"] for entry in entries if entry.get("search", {}).get("mode", "match") == "match"]
+    entries = [entry for entry in members(bundle, "entry") if isinstance(entry.get("resource"), dict)]
+    return [one["resource"] for one in entries if (one.get("search") or {}).get("mode", "match") == "match"]
 
 
 def _place_of(resource: Bundle) -> str:
@@ -324,8 +324,7 @@ def _entries(answer: Answer, type_: str) -> list[Bundle] | None:
     document = answer.document
     if answer.status // 100 != 2 or not isinstance(document, dict) or document.get("type") != type_:
         return None
-    entries = document.get("entry", [])
-    return entries if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries) else None
+    return members(document, "entry")
 
 
 def _read(server: Server, answer: Answer, asked: list[Bundle], delivery: Delivery) -> list[Sent]:
