@@ -36,10 +36,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("hapi") / "log"
     with (
         log.open("wb") as out,
-        subprocess.Popen(["java", "-Xmx1500m", "-cp", path, "Hapi"], stdout=out, stderr=out) as java,
+        subprocess.Popen(
+            ["java", "-Xmx1500m", "-XX:TieredStopAtLevel=1", "-cp", path, "Hapi"], stdout=out, stderr=out
+        ) as java,
     ):
         try:
-            until = time.monotonic() + 180
+            until = time.monotonic() + 600
             while not (found := re.search(r"^http://\S+$", log.read_text(), re.MULTILINE)):
                 assert java.poll() is None, log.read_text()[-3000:]
                 assert time.monotonic() < until, log.read_text()[-3000:]
