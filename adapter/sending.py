@@ -86,9 +86,10 @@ def send(
     Raises `MappingError` where the server cannot take it (every gap at once), refuses it, or does
     not tell whether it took it.
     """
+    announce(f"asking {server.base}")
     bundle, chosen, issues = _fitting(server, what, mode, subject)
     entries = bundle["entry"]
-    announce(f"{len(entries)} resources for {server.base}, mode {chosen}")
+    announce(f"{len(entries)} resources, mode {chosen}")
     before = has = _Present(server, entries, {})
     delivery = Delivery(server.base, chosen, has.unchanged(), issues)
     changed = has.changed()
@@ -127,8 +128,10 @@ def _fitting(
             bundle = to_fhir(what, bundle_type="transaction", mode=each, subject=subject, report=report)
             bundles[each] = decode(encode(written(bundle, "all"))), report.issues
     else:
-        if what.get("resourceType") != "Bundle" or what.get("type") != "transaction" or not what.get("entry"):
-            expected = "a case, or a Bundle of type transaction (fhir-adapter to-fhir --type transaction)"
+        entries = members(what, "entry")
+        asked = [(entry.get("request") or {}).get("method") for entry in entries if "resource" in entry]
+        if what.get("type") != "transaction" or not entries or asked.count("PUT") + asked.count("POST") < len(entries):
+            expected = "a case, or a Bundle of type transaction whose entries are PUT or POST"
             raise MappingError(Issue("bad-value", "This cannot be sent.", "Bundle.type", expected=expected))
         bundles["as it is"] = what, received(what, "all", strict=True)
     gaps = {name: _gaps(server, bundle) for name, (bundle, _) in bundles.items()}
@@ -153,16 +156,13 @@ _NEEDS = {
     "conditional-update": ("conditionalUpdate", "update", "update by identifier"),
     "create-once": ("conditionalCreate", "create", "create only what is missing"),
     "create": ("", "create", "create"),
-    "other": ("", "", ""),
 }
 
 
 def _need(request: dict[str, Json]) -> str:
     if request["method"] == "PUT":
         return "conditional-update" if "?" in request["url"] else "put"
-    if request["method"] == "POST":
-        return "create-once" if "ifNoneExist" in request else "create"
-    return "other"
+    return "create-once" if "ifNoneExist" in request else "create"
 
 
 def _gaps(server: Server, bundle: Bundle) -> _Gaps:
@@ -182,7 +182,7 @@ def _gaps(server: Server, bundle: Bundle) -> _Gaps:
         says = server.resources.get(type_, {})
         listed = [one.get("code") for one in members(says, "interaction")]
         unlisted = bool(server.resources) and not says
-        if unlisted or (interaction and listed and interaction not in listed) or says.get(element) is False:
+        if unlisted or (listed and interaction not in listed) or says.get(element) is False:
             lacking.setdefault(need, []).append(type_)
         stated &= not element or says.get(element) is True
     for need, types in lacking.items():
@@ -205,7 +205,8 @@ class _Present:
     def __init__(self, server: Server, entries: list[Bundle], places: dict[int, str]) -> None:
         self.server, self.entries = server, list(entries)
         urls = {number: places.get(number) or _question(entry["request"]) for number, entry in enumerate(entries)}
-        self.has = _ask(server, {number: url for number, url in urls.items() if url})
+        self.urls = {number: url for number, url in urls.items() if url}
+        self.has = _ask(server, self.urls)
         self._find_provenance()
         #: fullUrl -> Type/id
         self.known = {self.entries[n].get("fullUrl", ""): _place_of(resource) for n, resource in self.has.items()}
@@ -233,7 +234,8 @@ class _Present:
 
     def left_unbound(self) -> list[int]:
         """Which are there with a reference that the server did not make its own: HAPI, in extensions of primitives."""
-        return [number for number, kept in self.has.items() if not same(_resolved(kept, self.known), kept)]
+        unbound = [number for number, kept in self.has.items() if not same(_resolved(kept, self.known), kept)]
+        return [n for n in unbound if self.entries[n]["request"]["method"] == "PUT"]
 
     def differences(self, number: int) -> list[str]:
         """The paths at which the server has something else; none for what is created only where missing."""
@@ -356,7 +358,7 @@ def _compare(before: _Present, has: _Present, delivery: Delivery) -> None:
     """Hold what the server now has against what was sent; what its answer left open is told by what is there."""
     places: Counter[str] = Counter()
     for number, sent in enumerate(delivery.entries):
-        if sent.outcome == "refused":
+        if sent.outcome == "refused" or not (number in has.urls or number in has.has):
             continue
         if number not in has.has:
             outcome: Outcome = "unknown" if sent.outcome == "unknown" else "missing"

@@ -143,7 +143,11 @@ def test_a_bundle_is_sent_as_it_is(tmp_path: Path) -> None:
         bundle["type"] = "collection"
         path.write_bytes(encode(bundle))
         assert "[bad-value]" in sent(path, fake).stderr
-        bundle["type"], bundle["entry"][0]["resource"] = "transaction", {"resourceType": "Observation"}
+        bundle["type"], request = "transaction", bundle["entry"][0]["request"]
+        bundle["entry"][0]["request"] = {"method": "DELETE", "url": "Basic/1"}
+        path.write_bytes(encode(bundle))
+        assert "[bad-value]" in sent(path, fake).stderr
+        bundle["entry"][0] |= {"request": request, "resource": {"resourceType": "Observation"}}
         path.write_bytes(encode(bundle))
         assert "[r4]" in sent(path, fake).stderr
 
