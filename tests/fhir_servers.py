@@ -6,6 +6,7 @@ import contextlib
 import re
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -226,8 +227,8 @@ class Sekmet:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.base = f"http://127.0.0.1:{port}/fhir"
-        self._settings = folder / "settings.yaml"
-        lines = (f"base_url: {self.base}", "host: 127.0.0.1", f"port: {port}", f"db_path: {folder / 'db'}")
+        self._settings, self._store = folder / "settings.yaml", folder / "db"
+        lines = (f"base_url: {self.base}", "host: 127.0.0.1", f"port: {port}", f"db_path: {self._store}")
         self._settings.write_text("\n".join([*lines, "simulator: {enabled: false}", "log_inbound: false"]))
         self._log = folder / "log"
 
@@ -249,6 +250,16 @@ class Sekmet:
         """End it at once, as a power cut does."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+
+    def kill_in_transaction(self) -> None:
+        """End it as soon as it holds its store for writing."""
+        store = sqlite3.connect(self._store, timeout=0, isolation_level=None)
+        with contextlib.closing(store), contextlib.suppress(sqlite3.OperationalError):
+            while self._process.poll() is None:
+                store.execute("BEGIN IMMEDIATE")
+                store.execute("ROLLBACK")
+                time.sleep(0.002)
+        self.kill()
 
 
 @contextlib.contextmanager
