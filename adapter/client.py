@@ -181,7 +181,7 @@ class Server:
             (ProxyError, "the proxy did not connect"),
         )
         for kind, reason in reasons:
-            if isinstance(cause, kind):
+            if isinstance(cause, kind) and not (wrote and kind in (SSLError, ProxyError)):
                 return Issue("not-reached", f"{self.base}: {reason}.")
         timed_out = isinstance(cause, ReadTimeoutError) or isinstance(error, requests.Timeout)
         reason = f"no whole answer in {self.seconds:g} s" if timed_out else "the connection broke"

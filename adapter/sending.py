@@ -49,7 +49,8 @@ class Delivery:
     @property
     def whole(self) -> bool:
         """Whether everything is on the server, which was read back."""
-        return all(sent.outcome in ("created", "updated", "unchanged") for sent in self.entries)
+        there = all(sent.outcome in ("created", "updated", "unchanged") for sent in self.entries)
+        return there and not any(issue.code == "unknown-outcome" for issue in self.issues)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -101,7 +102,12 @@ def send(
             for number, sent in zip(changed, _read(server, answer, asked, delivery), strict=True):
                 if not again or sent.outcome == "refused":
                     delivery.entries[number] = replace(sent, entry=number)
-            has = _Present(server, entries, {s.entry: s.resource for s in delivery.entries if "/" in s.resource})
+            try:
+                has = _Present(server, entries, {s.entry: s.resource for s in delivery.entries if "/" in s.resource})
+            except MappingError:
+                text = f"{server.base}: what it says that it stored could not be read back."
+                delivery.issues.append(Issue("unknown-outcome", text))
+                return delivery
             changed = has.left_unbound()
     _compare(before, has, delivery)
     return delivery

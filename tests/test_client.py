@@ -332,6 +332,16 @@ def test_not_the_status_tells_but_what_is_there(lie: str, counted: str, code: st
         assert counts(sent(MINIMAL, fake)) == "3 unchanged"
 
 
+def test_what_cannot_be_read_back_is_not_believed() -> None:
+    """The answer was well; then the server is gone: it is said, with status 1, and mended by sending again."""
+    with Fake(lambda asked: Reply(0) if fake.posts and asked not in fake.posts else None) as fake:
+        done = sent(MINIMAL, fake)
+        assert (done.exit_code, counts(done)) == (1, "3 created")
+        assert "[unknown-outcome]" in done.stderr
+        fake.twist = lambda asked: None
+        assert counts(sent(MINIMAL, fake)) == "3 unchanged"
+
+
 def test_a_server_that_leaves_references_as_they_were_is_asked_once_more() -> None:
     """HAPI does not read references in a primitive's extension: they are sent again as the server knows them."""
 
