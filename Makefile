@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
-.PHONY: demo test lint laws fuzz bench bench-http goldens docs artifacts r4 judge-report setup clean
+.PHONY: demo test lint laws fuzz bench bench-http goldens docs artifacts r4 judge-report hapi setup clean
 
 setup: $(READY)
 
@@ -52,6 +52,9 @@ artifacts: $(READY)  ## write mappings/fhir anew from the tables
 
 judge-report: $(READY)  ## our R4 checker beside the HL7 validator's engine (needs Java and Maven)
 	$(BIN)/python -m tests.judge.agreement
+
+hapi: $(READY)  ## to a real HAPI FHIR server and back (needs Java and Maven; 400 MB the first time)
+	$(BIN)/python -m pytest -q tests/hapi/check_hapi.py
 
 R4 = build/r4
 r4: $(READY)  ## compile the R4 rules anew from the official definitions

@@ -14,7 +14,8 @@ from typing import Any
 
 import click
 
-from adapter import cli_serve, listings
+import adapter
+from adapter import cli_client, cli_serve, listings
 from adapter.bugs import bug
 from adapter.cli_check import check
 from adapter.cli_plot import plot
@@ -292,3 +293,4 @@ main.add_command(check)
 main.add_command(plot)
 listings.add_to(main)
 cli_serve.add_to(main)
+cli_client.add_to(main)

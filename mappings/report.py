@@ -340,6 +340,44 @@ CATALOGUE: dict[str, Kind] = {
         "security", "error", "The Host header names another service.", "Call it by a name that it is set up for."
     ),
     "bad-request": Kind("invalid", "error", "The request cannot be understood.", "Mend the request."),
+    # a FHIR server
+    "server-gap": Kind(
+        "not-supported",
+        "error",
+        "The server states that it cannot take this; nothing was sent.",
+        "Try the other --mode, or ask whoever runs the server.",
+    ),
+    "not-reached": Kind(
+        "transient",
+        "error",
+        "The server did not answer; nothing was written.",
+        "Check the address and the network, then run it again.",
+    ),
+    "unknown-outcome": Kind(
+        "timeout",
+        "error",
+        "It is not known whether the server stored it.",
+        "Send it again when the server is at rest: what is there is found and not written twice.",
+    ),
+    "server-refused": Kind("processing", "error", "The server refused it.", "See the codes of its answer."),
+    "server-answer": Kind(
+        "structure",
+        "error",
+        "The server's answer is not what FHIR says.",
+        "Look at what it stored; tell whoever runs the server.",
+    ),
+    "stored-differently": Kind(
+        "incomplete",
+        "warning",
+        "The server keeps something else than was sent.",
+        "Compare the resource with the case: digits and texts may be lost.",
+    ),
+    "page-refused": Kind(
+        "security",
+        "error",
+        "The next page is not fetched.",
+        "Tell whoever runs the server: its links are wrong.",
+    ),
     "bug": Kind("exception", "error", "The adapter failed.", "Report the request id; the input is unharmed."),
 }
 
