@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 
-import adapter
 from adapter import cli_client, cli_serve, listings
 from adapter.bugs import bug
 from adapter.cli_check import check
