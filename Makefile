@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
-.PHONY: demo test lint laws fuzz bench bench-http goldens docs artifacts r4 judge-report hapi setup clean
+.PHONY: demo test lint laws fuzz bench bench-http goldens docs artifacts r4 judge-report hapi wheel sbom constraints setup clean
 
 setup: $(READY)
 
@@ -55,6 +55,22 @@ judge-report: $(READY)  ## our R4 checker beside the HL7 validator's engine (nee
 
 hapi: $(READY)  ## to a real HAPI FHIR server and back (needs Java and Maven; 400 MB the first time)
 	$(BIN)/python -m pytest -q tests/hapi/check_hapi.py
+wheel: $(READY)  ## the wheel and the source archive, checked, into dist
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/twine check --strict dist/*
+
+SBOM = build/sbom
+sbom: wheel  ## build/sbom.spdx.json: what a production install holds, in SPDX
+	rm -rf $(SBOM) && $(PYTHON) -m venv $(SBOM)
+	$(SBOM)/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls dist/*.whl)[server,plot]"
+	$(SBOM)/bin/python .ci/sbom.py 'scleromyxedema-fhir-adapter[server,plot]' > build/sbom.spdx.json
+
+constraints: $(READY)  ## the versions and hashes of a production install, anew
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-annotate --no-header \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra server --extra plot \
+		--output-file examples/deploy/requirements.txt setup.cfg
 
 R4 = build/r4
 r4: $(READY)  ## compile the R4 rules anew from the official definitions
@@ -64,4 +80,4 @@ r4: $(READY)  ## compile the R4 rules anew from the official definitions
 	$(BIN)/python -m adapter.r4.compile $(R4)/google/fhir/r4/data/hl7.fhir.r4.core.tgz
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
