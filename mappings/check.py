@@ -59,10 +59,10 @@ def places(node: Any, cls: type, pointer: str = "", item: str = "patient") -> It
     for shape in shapes(cls).values():
         value = _field(node, shape)
         made = not isinstance(node, dict)
-        if value is None and not (made and shape.required):
+        if value is None and not (made and (shape.required or shape.many)):
             continue
         here = f"{pointer}/{shape.json_name}"
-        many = shape.many and isinstance(value, list | tuple) and (value or not shape.required)
+        many = shape.many and isinstance(value, tuple if made else list | tuple) and (value or not shape.required)
         for step, one in [(f"{here}/{i}", v) for i, v in enumerate(value)] if many else [(here, value)]:
             place = Place(step, one, _chosen(shape, one), cls, item, made and not _fits(shape, one, value))
             yield place

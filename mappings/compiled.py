@@ -138,14 +138,16 @@ class _Checking(_Function):
 
     def field(self, shape: Shape) -> None:
         """One field, in the variable ``_FIELD``."""
-        var, depth = f"_{shape.name}", 1 if shape.required else 2
+        var, depth = f"_{shape.name}", 1
         self.line(1, f"{var} = get({shape.json_name!r})" if self.reading else f"{var} = made.{shape.name}")
-        if not shape.required and self.reading and shape.many:
-            self.line(1, f"if {var} is None:", f"    {var} = ()", "else:")
-        elif not shape.required:
-            self.line(1, f"if {var} is not None:")
-        if not shape.required and self.reading:
-            self.line(2, "more -= 1")
+        if not shape.required and (self.reading or not shape.many):
+            depth = 2
+            if shape.many:
+                self.line(1, f"if {var} is None:", f"    {var} = ()", "else:")
+            else:
+                self.line(1, f"if {var} is not None:")
+            if self.reading:
+                self.line(2, "more -= 1")
         if shape.many:
             self.several(depth, shape, var)
         else:
