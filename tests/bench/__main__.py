@@ -21,11 +21,13 @@ def main() -> None:
     """Measure, print, write."""
     found: dict[str, list[Row]] = {}
     for info in pkgutil.iter_modules(tests.bench.__path__):
-        if info.name not in ("__main__", "table"):
+        if info.name != "table" and not info.name.startswith("_"):
             module = import_module(f"tests.bench.{info.name}")
             found[info.name] = module.rows()
             print(f"{info.name}: {module.__doc__.splitlines()[0]}")
-            print("\n".join(row.line() for row in found[info.name]), flush=True)
+            print("\n".join(row.line() for row in found[info.name] if row.goal is None), flush=True)
+    print("what is to be reached, what was measured, and whether it is enough")
+    print("\n".join(row.line() for rows in found.values() for row in rows if row.goal is not None))
     OUT.parent.mkdir(exist_ok=True)
     told = {name: [asdict(row) | {"reached": row.reached} for row in rows] for name, rows in found.items()}
     OUT.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

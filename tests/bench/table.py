@@ -35,7 +35,7 @@ class Row:
         value = "-" if self.value is None else f"{self.value:.4g}"
         goal = "" if self.goal is None else f"{'<=' if self.better == 'lower' else '>='} {self.goal:g}"
         verdict = {True: "yes", False: "no", None: ""}[self.reached]
-        return f"  {self.name:<64}{value:>10}  {goal:<9}{verdict:<5}{self.note}".rstrip()
+        return f"  {self.name:<72}{value:>10}  {goal:<9}{verdict:<5}{self.note}".rstrip()
 
 
 Clock = Callable[[], float]
