@@ -132,10 +132,19 @@ _CODING = {"system": "s:x", "code": "a"}
 _DOSE = {"sequence": 1, "amount": {"value": 1, "unit": "mg"}}
 _THERAPY = {"key": "t", "kind": "drug", "code": _CONCEPT, "status": "active", "doses": [_DOSE]}
 _SCORE = {"key": "m", "kind": "skin-score", "value": {"quantity": {"value": 1, "unit": "{score}"}}}
+_CONDITION = {
+    "key": "c",
+    "code": _CONCEPT,
+    "role": "comorbidity",
+    "clinical_status": "active",
+    "verification_status": "unconfirmed",
+}
 _DOCUMENT: dict[str, Any] = {
     "schema_version": "1.0", "case_system": "s:x", "case_id": "c", "language": "en", "patient": {},
     "encounters": [{"key": "e", "class": _CODING, "status": "finished"}],
     "findings": [{"key": "f", "code": {"codings": [_CODING]}, "presence": "present", "when": {"encounter": "e"}}],
+    "conditions": [_CONDITION],
+    "criteria": [{"key": "s", "name": _CONCEPT, "condition": "c", "items": [{"code": _CONCEPT, "presence": "present"}]}],
     "measurements": [_SCORE, {"key": "n", "kind": "skin-score", "value": {"integer": 3}, "percent_change": 1}],
     "therapies": [_THERAPY],
 }  # fmt: skip
@@ -162,6 +171,8 @@ _DOCUMENT: dict[str, Any] = {
         ("/measurements/0/when", {"age": {"value": 1, "unit": "a"}}),
         ("/measurements/0/when", {"relative": {"anchor": "m", "anchor_element": "effective", "relation": "after"}}),
         ("/measurements/0/when", {"relative": {"anchor": "t", "anchor_element": "onset", "relation": "after"}}),
+        ("/criteria/0/items", []),
+        ("/criteria/0/condition", "f"),
         ("/measurements/0/code", _CONCEPT),
         ("/measurements/0/value", {"concept": _CONCEPT}),
         ("/measurements/1/value/integer", 2**31),
