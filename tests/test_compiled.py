@@ -132,6 +132,7 @@ _CODING = {"system": "s:x", "code": "a"}
 _DOSE = {"sequence": 1, "amount": {"value": 1, "unit": "mg"}}
 _THERAPY = {"key": "t", "kind": "drug", "code": _CONCEPT, "status": "active", "doses": [_DOSE]}
 _SCORE = {"key": "m", "kind": "skin-score", "value": {"quantity": {"value": 1, "unit": "{score}"}}}
+_CRITERION = {"code": _CONCEPT, "presence": "present"}
 _CONDITION = {
     "key": "c",
     "code": _CONCEPT,
@@ -144,7 +145,7 @@ _DOCUMENT: dict[str, Any] = {
     "encounters": [{"key": "e", "class": _CODING, "status": "finished"}],
     "findings": [{"key": "f", "code": {"codings": [_CODING]}, "presence": "present", "when": {"encounter": "e"}}],
     "conditions": [_CONDITION],
-    "criteria": [{"key": "s", "name": _CONCEPT, "condition": "c", "items": [{"code": _CONCEPT, "presence": "present"}]}],
+    "criteria": [{"key": "s", "name": _CONCEPT, "condition": "c", "items": [_CRITERION]}],
     "measurements": [_SCORE, {"key": "n", "kind": "skin-score", "value": {"integer": 3}, "percent_change": 1}],
     "therapies": [_THERAPY],
 }  # fmt: skip
