@@ -33,7 +33,7 @@ fuzz: $(READY)  ## 2,000 described, 100,000 raw requests and every canary agains
 	FHIR_ADAPTER_CANARIES=1 $(BIN)/python -m pytest -q tests/test_canaries.py
 	$(BIN)/python -m tests.fuzz 100000
 
-bench: $(READY)  ## ratios, in one run
+bench: $(READY)  ## figures beside their goals and beside other libraries, in one run (some minutes)
 	$(BIN)/python -m tests.bench
 
 bench-http: $(READY)  ## the endpoint beside a bare one, and 64 callers at once
