@@ -1,7 +1,8 @@
 """Reading a document and writing results so that nothing is ever half-written.
 
 A result goes to a temporary file in its own folder, readable by its owner alone, and gets its
-name only when it is whole. Several results get their names only when all of them are whole.
+name only when it is whole. Several results get their names only when all of them are whole. A result
+that grows for hours (`Growing`) does the same, and can be taken up again after a kill.
 """
 
 from __future__ import annotations
@@ -98,6 +99,68 @@ def _stage(path: str, data: bytes, overwrite: bool) -> tuple[Path, Path]:
         part.unlink(missing_ok=True)
         raise
     return part, target
+
+
+class Growing:
+    """A result that is written bit by bit: a file that gets its name when it is whole, or a stream at once.
+
+    The file grows under a hidden name beside its place and stays there when the process is killed;
+    ``begin(length)`` of a later process goes on after so many bytes. Raises `MappingError` (not-writable).
+    """
+
+    def __init__(self, path: str, stream: TextIO | None = None) -> None:
+        self.path, self.target = path, Path(os.path.realpath(path))
+        self.part = hidden(path, "part") if stream is None and _is_plain(path) else None
+        with _refusing(path):
+            if self.part is not None:
+                self._rights = _mode(self.target, True)
+            elif stream is not None or path == STREAM:
+                self._file: BinaryIO = _buffer(stream or sys.stdout)
+            else:
+                self._file = open(path, "wb")  # noqa: SIM115
+
+    def begin(self, length: int = 0) -> None:
+        """Open the file anew, or after its first ``length`` bytes, which must be there."""
+        if self.part is None:
+            return
+        with _refusing(self.path):
+            if not length:
+                self.part.unlink(missing_ok=True)
+            flags = os.O_RDWR | os.O_NOFOLLOW | (0 if length else os.O_CREAT | os.O_EXCL)
+            self._file = os.fdopen(os.open(self.part, flags, 0o600), "r+b")
+            if self._file.seek(0, os.SEEK_END) < length:
+                raise OSError(errno.EIO, f"{self.part} is shorter than it was")
+            self._file.truncate(length)
+            self._file.seek(length)
+
+    def write(self, data: bytes) -> int:
+        """Write the bytes; gives the length of the file so far, of a stream 0."""
+        with _refusing(self.path):
+            self._file.write(data)
+            if self.part is not None:
+                return self._file.tell()
+            self._file.flush()
+            return 0
+
+    def keep(self) -> None:
+        """Have the disk keep what was written."""
+        if self.part is not None:
+            with _refusing(self.path):
+                self._file.flush()
+                os.fsync(self._file.fileno())
+
+    def finish(self) -> None:
+        """Give the whole file its name; nothing is left to do where an earlier process came so far."""
+        if self.part is not None and self.part.exists():
+            with _refusing(self.path):
+                self.part.chmod(self._rights)
+                os.replace(self.part, self.target)
+
+
+def hidden(path: str, suffix: str) -> Path:
+    """A hidden name beside the place of ``path`` (a link's target)."""
+    target = Path(os.path.realpath(path))
+    return target.with_name(f".{target.name}.{suffix}")
 
 
 def _mode(target: Path, overwrite: bool) -> int:
