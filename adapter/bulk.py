@@ -24,7 +24,7 @@ from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -313,7 +313,7 @@ class Journal:
         self.last = msgspec.convert(records[-1], State) if len(records) > 1 else State()
 
     def _refusal(self, why: str, expected: str) -> MappingError:
-        self._file.close()
+        self.close()
         return MappingError(Issue("bad-option", why, path=str(self.path), expected=expected))
 
     def note(self, state: State) -> None:
@@ -328,6 +328,9 @@ class Journal:
     def remove(self) -> None:
         """The run is over."""
         self.path.unlink()
+
+    def close(self) -> None:
+        """Let others have it."""
         self._file.close()
 
 
@@ -352,33 +355,38 @@ def run(
     journal = None
     if STREAM not in names and results[0].part is not None:
         journal = Journal(out or STREAM, _identity(task, names, paths), resume)
-    state = journal.last if journal else State()
-    yield 0, state
-    if not state.done:
-        for result, length in zip(results, state.lengths, strict=False):
-            result.begin(length)
-        try:
-            safe = time.monotonic()
-            for batch, made in _made(task, form, _batches(names, state.place), jobs):
-                lengths = [result.write(part) for result, part in zip(results, made.parts, strict=False)]
-                state = state.after(batch, made, (*lengths, 0)[:3])
-                yield batch.read, state
-                if max_errors is not None and state.refused > max_errors:
-                    raise Stopped(f"More than {max_errors} lines are refused (--max-errors).")
-                if time.monotonic() - safe > SAFE:
-                    _keep(results, journal, state)
-                    safe = time.monotonic()
-            for result, packed, length in zip(results, form.packed, state.lengths, strict=False):
-                if packed and not length:
-                    result.write(gzip.compress(b"", mtime=0))
-            state = replace(state, done=True)
-        finally:
-            _keep(results, journal, state)
-    for result in reversed(results):
-        result.finish()
-    if journal:
-        journal.remove()
-    yield 0, state  # done
+    with ExitStack() as opened:
+        for result in results:
+            opened.callback(result.close)
+        if journal:
+            opened.callback(journal.close)
+        state = journal.last if journal else State()
+        yield 0, state
+        if not state.done:
+            for result, length in zip(results, state.lengths, strict=False):
+                result.begin(length)
+            try:
+                safe = time.monotonic()
+                for batch, made in _made(task, form, _batches(names, state.place), jobs):
+                    lengths = [result.write(part) for result, part in zip(results, made.parts, strict=False)]
+                    state = state.after(batch, made, (*lengths, 0)[:3])
+                    yield batch.read, state
+                    if max_errors is not None and state.refused > max_errors:
+                        raise Stopped(f"More than {max_errors} lines are refused (--max-errors).")
+                    if time.monotonic() - safe > SAFE:
+                        _keep(results, journal, state)
+                        safe = time.monotonic()
+                for result, packed, length in zip(results, form.packed, state.lengths, strict=False):
+                    if packed and not length:
+                        result.write(gzip.compress(b"", mtime=0))
+                state = replace(state, done=True)
+            finally:
+                _keep(results, journal, state)
+        for result in results:
+            result.finish()
+        if journal:
+            journal.remove()
+        yield 0, state
 
 
 def _identity(task: Task, names: Sequence[str], paths: Sequence[str | None]) -> dict[str, Any]:

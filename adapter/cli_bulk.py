@@ -154,7 +154,7 @@ def _here(
         stopped = str(error) or "Interrupted."
     seconds = time.monotonic() - start
     rate = (state.count - before.count) / seconds
-    _tell(state, f"{seconds:.1f} s, {rate:.0f} a second, {jobs} process{'es' * (jobs > 1)}", paths[1])
+    _tell(state, f"{seconds:.1f} s, {rate:.0f} a second, {jobs} process{'es' * (jobs > 1)}", paths[1] or "above")
     if stopped:
         kept = [str(hidden(path, "part")) for path in paths if path and os.path.exists(hidden(path, "part"))]
         resumable = os.path.exists(hidden(paths[0] or STREAM, "journal"))
@@ -164,15 +164,15 @@ def _here(
 
 
 def _on_spark(task: Task, inputs: Sequence[str], paths: Paths, master: str | None) -> State:
+    if STREAM in (paths[0], *inputs):
+        raise click.UsageError("--engine spark needs paths: standard input and output are not on the cluster.")
     try:
         from adapter import spark
     except ImportError:
-        raise click.UsageError(
-            "--engine spark needs the extra [spark]: pip install 'scleromyxedema-fhir-adapter[spark]'."
-        ) from None
+        raise click.UsageError("--engine spark needs pip install 'scleromyxedema-fhir-adapter[spark]'.") from None
     start = time.monotonic()
     state = spark.run(task, inputs, paths, master)
-    _tell(state, f"{time.monotonic() - start:.1f} s with Spark", paths[1])
+    _tell(state, f"{time.monotonic() - start:.1f} s with Spark", paths[1] or "--errors FOLDER")
     return state
 
 
@@ -202,11 +202,11 @@ def _bar(label: str, names: Sequence[str]) -> Any:
     )
 
 
-def _tell(state: State, how: str, errors: str | None) -> None:
+def _tell(state: State, how: str, errors: str) -> None:
     """The summary: how many, how fast, and what was wrong by issue code; where the refused lines are."""
     click.echo(f"{state.count} documents: {state.written} written, {state.refused} refused; {how}", err=True)
     for what, codes, where in (
-        ("refused", state.codes, errors or "standard error"),
+        ("refused", state.codes, errors),
         ("written, with", state.told, "--report FILE"),
     ):
         if codes:

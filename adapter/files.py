@@ -108,26 +108,29 @@ class Growing:
     ``begin(length)`` of a later process goes on after so many bytes. Raises `MappingError` (not-writable).
     """
 
+    _file: BinaryIO
+
     def __init__(self, path: str, stream: TextIO | None = None) -> None:
         self.path, self.target = path, Path(os.path.realpath(path))
         self.part = hidden(path, "part") if stream is None and _is_plain(path) else None
+        self._standard = stream or sys.stdout if self.part is None and (stream or path == STREAM) else None
         with _refusing(path):
-            if self.part is not None:
-                self._rights = _mode(self.target, True)
-            elif stream is not None or path == STREAM:
-                self._file: BinaryIO = _buffer(stream or sys.stdout)
-            else:
-                self._file = open(path, "wb")  # noqa: SIM115
+            self._rights = 0 if self.part is None else _mode(self.target, True)
+        self._opened = contextlib.ExitStack()
 
     def begin(self, length: int = 0) -> None:
         """Open the file anew, or after its first ``length`` bytes, which must be there."""
-        if self.part is None:
-            return
         with _refusing(self.path):
+            if self._standard is not None:
+                self._file = _buffer(self._standard)
+                return
+            if self.part is None:
+                self._file = self._opened.enter_context(Path(self.path).open("wb"))
+                return
             if not length:
                 self.part.unlink(missing_ok=True)
             flags = os.O_RDWR | os.O_NOFOLLOW | (0 if length else os.O_CREAT | os.O_EXCL)
-            self._file = os.fdopen(os.open(self.part, flags, 0o600), "r+b")
+            self._file = self._opened.enter_context(os.fdopen(os.open(self.part, flags, 0o600), "r+b"))
             if self._file.seek(0, os.SEEK_END) < length:
                 raise OSError(errno.EIO, f"{self.part} is shorter than it was")
             self._file.truncate(length)
@@ -151,10 +154,16 @@ class Growing:
 
     def finish(self) -> None:
         """Give the whole file its name; nothing is left to do where an earlier process came so far."""
+        self.close()
         if self.part is not None and self.part.exists():
             with _refusing(self.path):
                 self.part.chmod(self._rights)
                 os.replace(self.part, self.target)
+
+    def close(self) -> None:
+        """Let go of the file; a standard stream stays open."""
+        with _refusing(self.path):
+            self._opened.close()
 
 
 def hidden(path: str, suffix: str) -> Path:

@@ -18,14 +18,15 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark import StorageLevel
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession, Window
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from adapter.bulk import LINES, State
 from adapter.line import Operation, Task
 from adapter.line import convert as convert_line
-from mappings import encode
+from mappings import Issue, MappingError, encode
 from mappings.report import Json
 
 #: what `convert` adds: the result (null: refused), what is to be said as OperationOutcome (null: nothing), its codes
@@ -52,18 +53,22 @@ def convert(
             for start in range(0, batch.num_rows, LINES):  # results are larger than what they are made of
                 yield _converted(batch.slice(start, LINES), column, kept, task)
 
-    there = df.select(*kept, F.col(column).cast("binary").alias(column))  # bytes that are not UTF-8 stay as they are
-    return there.where(F.trim(F.col(column).cast("string")) != "").mapInArrow(rows, schema)
+    raw = F.col(column).cast("binary").alias(column)  # bytes that are not UTF-8 stay as they are
+    return df.select(*kept, raw).mapInArrow(rows, schema)
 
 
 def _converted(batch: pa.RecordBatch, column: str, kept: Sequence[str], task: Task) -> pa.RecordBatch:
-    done = [convert_line(raw.rstrip(b"\r\n"), task) for raw in batch.column(column).to_pylist()]
-    added = {
-        RESULT: pa.array([one.result and one.result.decode() for one in done], pa.string()),
-        OUTCOME: pa.array([encode(one.outcome()).decode() if one.loud() else None for one in done], pa.string()),
-        CODES: pa.array([one.codes() for one in done], pa.list_(pa.string())),
-    }
-    return pa.RecordBatch.from_pydict({**{name: batch.column(name) for name in kept}, **added})
+    lines = {place: raw for place, raw in enumerate(batch.column(column).to_pylist()) if raw and raw.strip()}
+    batch = batch.take(pa.array(lines, pa.int64()))
+    done = [convert_line(raw.rstrip(b"\r\n"), task) for raw in lines.values()]
+    added = [
+        pa.array([one.result and one.result.decode() for one in done], pa.string()),
+        pa.array([encode(one.outcome()).decode() if one.loud() else None for one in done], pa.string()),
+        pa.array([one.codes() for one in done], pa.list_(pa.string())),
+    ]
+    return pa.RecordBatch.from_arrays(
+        [*(batch.column(name) for name in kept), *added], names=[*kept, RESULT, OUTCOME, CODES]
+    )
 
 
 # --- fhir-adapter bulk --engine spark -----------------------------------------------------------
@@ -74,7 +79,15 @@ def run(task: Task, inputs: Sequence[str], paths: Sequence[str | None], master: 
 
     ``paths`` as in `adapter.bulk.run`; without a path for the refused lines they are only counted.
     """
-    spark = session(master)
+    try:
+        return _run(session(master), task, inputs, paths)
+    except AnalysisException as error:
+        condition = error.getCondition() or "it does not say why"
+        code = "not-writable" if "EXISTS" in condition else "not-readable"
+        raise MappingError(Issue(code, f"Spark cannot use a path: {condition}.")) from None
+
+
+def _run(spark: SparkSession, task: Task, inputs: Sequence[str], paths: Sequence[str | None]) -> State:
     out, errors, report = paths
     source = _read(spark, inputs)
     cores = spark.sparkContext.defaultParallelism
@@ -86,7 +99,7 @@ def run(task: Task, inputs: Sequence[str], paths: Sequence[str | None], master: 
         blocks = _blocks(source)
         _write(_records(bad, blocks), errors)
         _write(_records(good.where(F.col(OUTCOME).isNotNull()), blocks), report)
-        return State(written=good.count(), refused=bad.count(), codes=_counted(bad), told=_counted(good), done=True)
+        return _counted(rows)
     finally:
         rows.unpersist()
 
@@ -116,3 +129,37 @@ def _read(spark: SparkSession, inputs: Sequence[str]) -> DataFrame:
         )
 
     return reduce(DataFrame.union, (one(number, path) for number, path in enumerate(inputs)))
+
+
+def _blocks(source: DataFrame) -> DataFrame:
+    """Of each block of a file: its first row, and the lines of the file before it."""
+    counted = source.groupBy("input", "file", "block").agg(F.min("row").alias("first"), F.count("*").alias("lines"))
+    earlier = Window.partitionBy("input", "file").orderBy("block").rowsBetween(Window.unboundedPreceding, -1)
+    before = F.coalesce(F.sum("lines").over(earlier), F.lit(0))
+    return counted.withColumn("before", before).drop("lines")
+
+
+def _records(rows: DataFrame, blocks: DataFrame) -> DataFrame:
+    """The outcomes as lines of JSON with file and line."""
+    line = (F.col("before") + F.col("row") - F.col("first") + 1).alias("line")
+    place = F.to_json(F.struct("file", line))
+    record = F.concat(F.regexp_replace(place, "}$", ""), F.lit(',"outcome":'), F.col(OUTCOME), F.lit("}"))
+    return rows.join(F.broadcast(blocks), ["input", "file", "block"]).select(record)
+
+
+def _write(lines: DataFrame, path: str | None) -> None:
+    if path:
+        compression = "gzip" if path.endswith(".gz") else "none"
+        lines.write.option("lineSep", "\n").text(path, compression=compression)
+
+
+def _counted(rows: DataFrame) -> State:
+    """How many rows were written and refused, and of both the rows by code."""
+    said = rows.select(F.col(RESULT).isNull().alias("refused"), F.posexplode_outer(CODES).alias("nth", "code"))
+    first = F.sum((F.coalesce("nth", F.lit(0)) == 0).cast("int")).alias("rows")
+    counts: dict[bool, list[Any]] = {False: [], True: []}
+    for row in said.groupBy("refused", "code").agg(F.count("*").alias("n"), first).collect():
+        counts[row["refused"]].append(row)
+    codes = {kind: {row["code"]: row["n"] for row in found if row["code"]} for kind, found in counts.items()}
+    written, refused = (sum(row["rows"] for row in counts[kind]) for kind in (False, True))
+    return State(written=written, refused=refused, codes=codes[True], told=codes[False], done=True)
