@@ -125,7 +125,7 @@ class Growing:
                 self._file = _buffer(self._standard)
                 return
             if self.part is None:
-                self._file = self._opened.enter_context(Path(self.path).open("wb"))
+                self._file = self._opened.enter_context(Path(self.path).open("wb"))  # noqa: SIM115
                 return
             if not length:
                 self.part.unlink(missing_ok=True)

@@ -375,7 +375,7 @@ def large(tmp_path: Path) -> Path:
 @pytest.mark.xdist_group("bulk")
 @pytest.mark.parametrize("suffix", ["", ".gz"], ids=["plain", "packed"])
 def test_a_run_killed_again_and_again_ends_with_the_undisturbed_bytes(large: Path, tmp_path: Path, suffix: str) -> None:
-    """All processes are killed at random points; each resumption goes on from what was safe: no line lost or doubled."""
+    """All processes are killed at random points, and each resumption goes on from what was safe, no more."""
     undisturbed = [tmp_path / f"whole{suffix}", tmp_path / f"whole-errors{suffix}"]
     assert run("to-fhir", large, "-o", undisturbed[0], "--errors", undisturbed[1], "--jobs", 1).exit_code == 1
     out, errors = tmp_path / f"out{suffix}", tmp_path / f"errors{suffix}"
