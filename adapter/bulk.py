@@ -31,14 +31,14 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from adapter.files import STREAM, Growing, hidden
+from adapter.files import STREAM, Growing, hidden, open_hidden
 from adapter.line import MAX_LINE, Done, Task, convert, too_long
 from adapter.reporting import terms_version
 from mappings import Issue, MappingError, __version__, decode, encode
 
 LINES, BYTES = 128, 128 * 2**10  # a batch is full with either
 AHEAD = 3  # batches read ahead for each process
-SAFE = 0.2  # seconds after which what was done is made safe
+SAFE = 0.5  # seconds after which what was done is made safe
 
 
 class Stopped(Exception):
@@ -141,7 +141,9 @@ def input_files(patterns: Sequence[str]) -> list[str]:
             names = [name for name in glob.glob(pattern, recursive=True) if os.path.isfile(name)]
         issues += [] if names else [Issue("not-readable", "There is no such file.", path=pattern)]
         found += sorted(names)
-    issues += [Issue("not-readable", "No right to read.", path=n) for n in found if n != STREAM and not _readable(n)]
+    issues += [
+        Issue("not-readable", "No right to read.", path=n) for n in found if n != STREAM and not os.access(n, os.R_OK)
+    ]
     if issues:
         raise MappingError(issues)
     return found
@@ -149,10 +151,6 @@ def input_files(patterns: Sequence[str]) -> list[str]:
 
 def _shown(path: Path, folder: str) -> bool:
     return not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
-
-
-def _readable(name: str) -> bool:
-    return os.access(name, os.R_OK)
 
 
 @contextmanager
@@ -184,7 +182,7 @@ def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, Place, in
                             length += len(piece)
                         count, at = count + 1, at + length
                         if not blank:
-                            yield line, Place(number, count, at), before + (at if name == STREAM else raw.tell())
+                            yield line, Place(number, count, at), before + (raw.tell() if raw.seekable() else at)
         except (OSError, EOFError, zlib.error) as error:
             why = Issue("not-readable", f"The file cannot be read further: {type(error).__name__}.")
             yield Line(name, count + 1, at, why), Place(number + 1), before + size
@@ -293,34 +291,30 @@ class Journal:
 
     def __init__(self, target: str, identity: dict[str, Any], resume: bool) -> None:
         self.path = hidden(target, "journal")
-        self._file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b")
+        self._file = open_hidden(self.path, os.O_CREAT)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise self._refusal("Another process is at this result.", "to wait for it") from None
         whole, _, _ = self._file.read().rpartition(b"\n")
-        records = [decode(line) for line in whole.splitlines()]
-        identity = decode(encode(identity))
-        if records and not resume:
+        first, *others = whole.splitlines() or [b""]
+        if first and not resume:
             raise self._refusal("A run was left off here.", f"--resume, or no {self.path}, to begin anew")
-        if records and records[0] != identity:
-            changed = [name for name in identity if records[0].get(name) != identity[name]]
+        if first and first != encode(identity):
+            changed = [name for name, value in decode(first).items() if encode(value) != encode(identity[name])]
             raise self._refusal(f"The run was begun with other {', '.join(changed)}.", "the same as then")
         self._file.seek(len(whole) + bool(whole))
         self._file.truncate()
-        if not records:
-            self._note(identity)
-        self.last = msgspec.convert(records[-1], State) if len(records) > 1 else State()
+        if not first:
+            self.note(identity)
+        self.last = msgspec.json.decode(others[-1], type=State) if others else State()
 
     def _refusal(self, why: str, expected: str) -> MappingError:
         self.close()
         return MappingError(Issue("bad-option", why, path=str(self.path), expected=expected))
 
-    def note(self, state: State) -> None:
-        """Have the disk keep the state."""
-        self._note(state)
-
-    def _note(self, record: Any) -> None:
+    def note(self, record: State | dict[str, Any]) -> None:
+        """Have the disk keep one more line."""
         self._file.write(encode(record) + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())

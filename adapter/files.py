@@ -129,8 +129,7 @@ class Growing:
                 return
             if not length:
                 self.part.unlink(missing_ok=True)
-            flags = os.O_RDWR | os.O_NOFOLLOW | (0 if length else os.O_CREAT | os.O_EXCL)
-            self._file = self._opened.enter_context(os.fdopen(os.open(self.part, flags, 0o600), "r+b"))
+            self._file = self._opened.enter_context(open_hidden(self.part, 0 if length else os.O_CREAT | os.O_EXCL))
             if self._file.seek(0, os.SEEK_END) < length:
                 raise OSError(errno.EIO, f"{self.part} is shorter than it was")
             self._file.truncate(length)
@@ -170,6 +169,12 @@ def hidden(path: str, suffix: str) -> Path:
     """A hidden name beside the place of ``path`` (a link's target)."""
     target = Path(os.path.realpath(path))
     return target.with_name(f".{target.name}.{suffix}")
+
+
+def open_hidden(path: Path, flags: int) -> BinaryIO:
+    """Open a hidden file to read and write, for its owner alone; a link in its place is not followed."""
+    with _refusing(str(path)):
+        return os.fdopen(os.open(path, flags | os.O_RDWR | os.O_NOFOLLOW, 0o600), "r+b")
 
 
 def _mode(target: Path, overwrite: bool) -> int:

@@ -334,6 +334,21 @@ def test_inputs_that_are_not_there_are_all_named_before_anything_runs(tmp_path: 
     done = run("to-fhir", tmp_path / "a", tmp_path / "*.b", "-o", tmp_path / "out")
     assert (done.exit_code, done.stderr.count("[not-readable]")) == (1, 2)
     assert os.listdir(tmp_path) == []
+    path = write(tmp_path / "in", list(cases(1)))
+    nowhere = run("to-fhir", path, "-o", tmp_path / "no" / "out")
+    assert (nowhere.exit_code, "[not-writable]" in nowhere.stderr) == (1, True)
+
+
+def test_a_pipe_with_a_name_is_read_as_a_file(tmp_path: Path) -> None:
+    """As in ``<(zcat archive.gz)``: it has no length and no place to go back to."""
+    path, lines = tmp_path / "pipe", list(cases(3))
+    os.mkfifo(path)
+    with subprocess.Popen(["sh", "-c", f"cat > {path}"], stdin=subprocess.PIPE) as writer:
+        assert writer.stdin is not None
+        writer.stdin.write(b"\n".join(lines))
+        writer.stdin.close()
+        done = run("to-fhir", path, "--jobs", 1)
+    assert (done.exit_code, done.stdout_bytes) == (0, bundles(lines))
 
 
 # --- kills --------------------------------------------------------------------------------------
@@ -367,7 +382,7 @@ def workers(process: subprocess.Popen[bytes]) -> list[int]:
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
     """An archive that takes a few seconds, with lines of all kinds."""
-    lines = [*cases(1500), *cases(6, "synthetic-course"), *cases(1500)]
+    lines = [*cases(1200), *cases(4, "synthetic-course"), *cases(1200)]
     spoilt(lines, 12)
     return write(tmp_path / "in.ndjson", lines)
 

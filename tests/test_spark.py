@@ -55,23 +55,33 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         running.sparkContext._gateway.shutdown()
 
 
+def processes() -> list[tuple[int, int, str]]:
+    """Every process: id, parent, command line."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = (line.split(None, 2) for line in listed.splitlines())
+    return [(int(pid), int(parent), command) for pid, parent, command in rows]
+
+
 def executors(spark: Any) -> list[int]:
     """The process ids of the executors."""
-    listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
-    app = spark.sparkContext.applicationId
-    return [int(line.split()[0]) for line in listed.splitlines() if f"--app-id {app}" in line and "Backend" in line]
+    mark = f"--app-id {spark.sparkContext.applicationId}"
+    return [pid for pid, _, command in processes() if "CoarseGrainedExecutorBackend" in command and mark in command]
 
 
-def kill_in_the_middle(spark: Any, killed: list[int]) -> None:
-    """Kill an executor when some tasks of the conversion are done and others are not."""
-    tracker, end = spark.sparkContext.statusTracker(), time.monotonic() + 300
-    while time.monotonic() < end and not killed:
-        for info in map(tracker.getStageInfo, tracker.getActiveStageIds()):
-            if info and info.numTasks == 8 and 1 <= info.numCompletedTasks <= 6:
-                killed.append(executors(spark)[0])
-                os.kill(killed[0], signal.SIGKILL)
-                return
-        time.sleep(0.02)
+def kill_in_the_middle(spark: Any, result: Path, killed: list[int]) -> None:
+    """Kill an executor while Python works for it, if the result is not there yet."""
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        running, there = executors(spark), processes()
+        daemons = {pid: parent for pid, parent, _ in there if parent in running}
+        busy = [daemons[parent] for _, parent, _ in there if parent in daemons]
+        if busy:
+            time.sleep(0.2)
+            if not list(result.glob("part-*")):
+                os.kill(busy[0], signal.SIGKILL)
+                killed.append(busy[0])
+            return
+        time.sleep(0.05)
 
 
 def content(folder: Path) -> bytes:
@@ -87,7 +97,7 @@ def test_an_archive_on_a_cluster_that_loses_an_executor(spark: Any, tmp_path: Pa
     arguments = ["bulk", "to-fhir", str(first), str(second)]
     local = CliRunner().invoke(main, [*arguments, "--errors", str(tmp_path / "e"), "--jobs", "1"])
     killed: list[int] = []
-    killer = threading.Thread(target=kill_in_the_middle, args=(spark, killed))
+    killer = threading.Thread(target=kill_in_the_middle, args=(spark, tmp_path / "out", killed))
     killer.start()
     on_spark = [
         "-o",

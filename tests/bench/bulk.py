@@ -62,7 +62,7 @@ def convert(path: Path, jobs: int) -> Run:
         for pid in _family(process.pid):
             try:
                 peaks[pid], ticks[pid] = _peak(pid), _seconds(pid)
-            except OSError:  # it ended just now
+            except (OSError, IndexError):  # it ended just now
                 pass
         time.sleep(0.05)
     wall = time.monotonic() - start
