@@ -26,6 +26,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -238,9 +240,20 @@ def _bytes(lines: list[bytes], packed: bool) -> bytes:
     return gzip.compress(data, 6, mtime=0) if packed and data else data
 
 
+def _server() -> BaseContext:
+    """What starts the workers: a process that has the modules loaded already, and leaves Ctrl-C to us as they do."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
+
+
 def _begin() -> None:
-    """A worker leaves Ctrl-C to its parent, and does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A worker does not outlive its parent; what is loaded is no business of its garbage collector."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     gc.freeze()
 
@@ -257,11 +270,7 @@ def _made(task: Task, form: Form, batches: Iterator[Batch], jobs: int) -> Iterat
         for batch in batches:
             yield batch, make(task, form, batch.lines)
         return
-    fork = "forkserver" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if fork else "spawn")
-    if fork:
-        context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(jobs, context, _begin) as pool:
+    with ProcessPoolExecutor(jobs, _server(), _begin) as pool:
         waiting: deque[tuple[Batch, Future[Made]]] = deque()
         try:
             for batch in batches:
