@@ -63,9 +63,9 @@ def processes() -> list[tuple[int, int, str]]:
 
 
 def executors(spark: Any) -> list[int]:
-    """The process ids of the executors."""
-    mark = f"--app-id {spark.sparkContext.applicationId}"
-    return [pid for pid, _, command in processes() if "CoarseGrainedExecutorBackend" in command and mark in command]
+    """The process ids of the executors, which the driver's Java started."""
+    driver = spark.sparkContext._gateway.proc.pid
+    return [pid for pid, parent, command in processes() if parent == driver and command.split()[0].endswith("java")]
 
 
 def kill_in_the_middle(spark: Any, result: Path, killed: list[int]) -> None:
