@@ -9,9 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -68,20 +68,17 @@ def executors(spark: Any) -> list[int]:
     return [pid for pid, parent, command in processes() if parent == driver and command.split()[0].endswith("java")]
 
 
-def kill_in_the_middle(spark: Any, result: Path, killed: list[int]) -> None:
-    """Kill an executor while Python works for it, if the result is not there yet."""
-    end = time.monotonic() + 300
-    while time.monotonic() < end:
-        running, there = executors(spark), processes()
-        daemons = {pid: parent for pid, parent, _ in there if parent in running}
+def kill_in_the_middle(spark: Any, running: Future[Any]) -> int:
+    """Kill an executor while Python works for it; gives its process id."""
+    while not running.done():
+        there, homes = processes(), executors(spark)
+        daemons = {pid: parent for pid, parent, _ in there if parent in homes}
         busy = [daemons[parent] for _, parent, _ in there if parent in daemons]
         if busy:
-            time.sleep(0.2)
-            if not list(result.glob("part-*")):
-                os.kill(busy[0], signal.SIGKILL)
-                killed.append(busy[0])
-            return
+            os.kill(busy[0], signal.SIGKILL)
+            return busy[0]
         time.sleep(0.05)
+    raise AssertionError("the run was over before an executor was killed")
 
 
 def content(folder: Path) -> bytes:
@@ -96,23 +93,13 @@ def test_an_archive_on_a_cluster_that_loses_an_executor(spark: Any, tmp_path: Pa
     first, second = write(tmp_path / "b.ndjson", lines[:200]), write(tmp_path / "a.ndjson", lines[200:])
     arguments = ["bulk", "to-fhir", str(first), str(second)]
     local = CliRunner().invoke(main, [*arguments, "--errors", str(tmp_path / "e"), "--jobs", "1"])
-    killed: list[int] = []
-    killer = threading.Thread(target=kill_in_the_middle, args=(spark, tmp_path / "out", killed))
-    killer.start()
-    on_spark = [
-        "-o",
-        str(tmp_path / "out"),
-        "--errors",
-        str(tmp_path / "errors"),
-        "--engine",
-        "spark",
-        "--master",
-        MASTER,
-    ]
-    done = CliRunner().invoke(main, [*arguments, *on_spark])
-    killer.join()
-    assert killed
-    assert killed[0] not in executors(spark)
+    results = ["-o", str(tmp_path / "out"), "--errors", str(tmp_path / "errors")]
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(CliRunner().invoke, main, [*arguments, *results, "--engine", "spark", "--master", MASTER])
+        killed = kill_in_the_middle(spark, run)
+        assert not (tmp_path / "out" / "_SUCCESS").exists()
+        done = run.result()
+    assert killed not in executors(spark)
     assert done.exit_code == 1
     assert f"308 documents: {308 - 12} written, 12 refused" in done.stderr
     assert done.stderr.splitlines()[1].partition("(")[0] == local.stderr.splitlines()[1].partition("(")[0]
