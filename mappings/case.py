@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from mappings import notebook
 from mappings.concepts.assessment import ASSESSMENT, Assessment
 from mappings.concepts.condition import CONDITION, Condition
 from mappings.concepts.criteria import CRITERIA, Criteria
@@ -18,7 +19,7 @@ from mappings.concepts.figure import FIGURE, Figure
 from mappings.concepts.finding import FINDING, FINDING_AS_CONDITION, Finding
 from mappings.concepts.literature import LITERATURE, Literature
 from mappings.concepts.measurement import MEASUREMENT, Measurement
-from mappings.concepts.monoclonal_protein import MONOCLONAL_PROTEIN, MonoclonalProtein
+from mappings.concepts.monoclonal_protein import CLONE_AS_RESULT, MONOCLONAL_PROTEIN, MonoclonalProtein
 from mappings.concepts.patient import PATIENT, Patient
 from mappings.concepts.product import PRODUCT, Product
 from mappings.concepts.specimen import SPECIMEN, Specimen
@@ -73,6 +74,12 @@ class Case:
         if sum(encounter.time_zero is True for encounter in self.encounters) > 1:
             yield "encounters", "at most one encounter is time zero"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sections that are given, and how many items each has."""
+        given = [(name.replace("_", " "), getattr(self, name)) for name, _ in SECTIONS]
+        rows = [(name, len(value) if isinstance(value, tuple) else 1) for name, value in given if value]
+        return notebook.table(f"Case {self.case_id} of {self.case_system}", ("section", "items"), rows)
+
 
 #: The list of tables. A new concept is one line here and one field above.
 SECTIONS: tuple[tuple[str, AnyMap], ...] = (
@@ -107,7 +114,7 @@ def _all_tables() -> Iterator[ResourceMap]:
             waiting += [row.table for row in table.each]
 
 
-#: Tables that only read and rewrite what others keep in another type of resource, with their section.
-ALTERNATES: dict[ResourceMap, str] = {FINDING_AS_CONDITION: "findings"}
+#: Tables that only read and rewrite what others keep in another resource, with their section; a part has none.
+ALTERNATES: dict[ResourceMap, str | None] = {FINDING_AS_CONDITION: "findings", CLONE_AS_RESULT: None}
 #: Every table, parts included, in the order of the sections.
 TABLES: tuple[ResourceMap, ...] = tuple(dict.fromkeys(_all_tables()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mappings import lens, wire
@@ -20,11 +20,18 @@ from mappings.resource import Node, Planned, Writing, adopt
 
 
 def write_onto(
-    case: Case, document: Any, *, remove: bool, now: str | None, optional_codes: bool, report: Report
+    case: Case,
+    document: Any,
+    *,
+    remove: bool,
+    now: str | None,
+    optional_codes: bool,
+    report: Report,
+    tick: Callable[[], None] | None = None,
 ) -> dict[str, Json]:
     """The received document with the case's facts written over what was read from it."""
     document = wire.as_plain(document)
-    was = read(document, None, (case.case_system, case.case_id))
+    was = read(document, None, (case.case_system, case.case_id), tick)
     plans = list(plan(case))
     identify(case, plans)
     matched = _match(was, plans)
@@ -84,7 +91,7 @@ def _implied(
 
 def _times(item: Any) -> tuple[Any, ...]:
     """What the cycles of a derived course are made from, and what is made of it."""
-    return item.when, item.cycle, item.day, item.part_of, item.source
+    return tuple(getattr(item, name, None) for name in ("when", "cycle", "day", "part_of", "source"))
 
 
 def _fresh(to: Writing) -> Writing:

@@ -18,9 +18,11 @@ ROOT = Path(__file__).parent.parent
 WORLD = {"adapter", "flask", "requests", "os", "socket", "time", "subprocess", "click", "fhir"}
 #: Each module may import those before it; the concepts stand between `resource` and `case`.
 ORDER = [
+    "notebook",
     "values",
     "report",
     "shape",
+    "locate",
     "wire",
     "terms",
     "narrative",
@@ -46,6 +48,7 @@ ORDER = [
     "schema",
     "account",
     "reading",
+    "links",
     "onto",
     "bundle",
 ]
