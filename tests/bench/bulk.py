@@ -21,7 +21,7 @@ from tests.bench.table import Row
 
 ROOT = Path(__file__).parents[2]
 SMALL, LARGE = 1_000, 100_000  # minimal cases
-LINES, ROUNDS = 20_000, 3  # of the comparison of processes
+LINES, ROUNDS = 50_000, 3  # of the comparison of processes: starting them must not count
 
 
 @dataclass(frozen=True, slots=True)
