@@ -14,10 +14,18 @@ $(READY): setup.cfg pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+# Spark's tests run where it is installed; too large for everybody's environment, it is always there in CI.
+ifeq ($(CI),true)
+SPARK = $(VENV)/.spark
+endif
+$(VENV)/.spark: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[spark]'
+	@touch $@
+
 demo: $(READY)  ## the published case to a FHIR bundle and back
 	@$(BIN)/fhir-adapter demo
 
-test: $(READY) lint  ## everything that must hold
+test: $(READY) $(SPARK) lint  ## everything that must hold; with CI=true also on Spark (660 MB more)
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup tests
 
 lint: $(READY)
