@@ -73,7 +73,8 @@ def description() -> dict[str, Json]:
     case, bundle = dump_case(skeleton()), to_fhir(skeleton())
     documents = {name: {"schema": _ref("schemas", name)} for name in ("Case", "Bundle", "Resource")}
     case_body, bundle_body = documents["Case"] | {"example": case}, documents["Bundle"] | {"example": bundle}
-    any_body, lines = documents["Resource"] | {"example": bundle}, {"schema": {}}
+    any_body = documents["Resource"] | {"example": bundle}
+    lines: Spec = {"schema": {}}
     report = {"schema": _ref("schemas", "OperationOutcome")}
     form = {"case": _ref("schemas", "Case"), "onto": _ref("schemas", "Bundle")}
     parts: Spec = {
