@@ -84,7 +84,7 @@ def load(environ: Mapping[str, str], path: str | None = None, **flags: Any) -> S
     """The settings of file, environment and command line, the later ones winning; raises `MappingError`."""
     issues: list[Issue] = []
     found = {**_from_file(path, issues), **_from_environment(environ, issues)}
-    settings = replace(Settings(), **found, **flags)
+    settings = replace(Settings(), **{**found, **flags})
     issues += _unsafe(settings)
     if issues:
         raise MappingError(issues)
@@ -144,12 +144,14 @@ def _read(given: Any, issues: list[Issue], prefix: str) -> dict[str, Any]:
             issues.append(_wrong(shown, "There is no such setting.", ", ".join(known), remedy))
             continue
         try:
-            found[name] = _typed(types[name], value, prefix != "")
+            typed = _typed(types[name], value, prefix != "")
         except ValueError as error:
             issues.append(_wrong(shown, "The setting has another type.", str(error)))
             continue
         least = known[name].metadata["least"]
-        if least is not None and not least <= found[name] < 2**53:
+        if least is None or least <= typed < 2**53:
+            found[name] = typed
+        else:
             issues.append(_wrong(shown, "The setting is out of range.", f"a number from {least:g} on"))
     return found
 

@@ -55,22 +55,22 @@ def _check_caller(keys: Keys | None, tokens: Tokens | None) -> None:
             raise _unauthenticated("The key is not valid.")
         g.caller = name
     elif tokens is not None:
-        g.caller = _of_token(tokens, credential)
+        _check_token(tokens, credential)
     else:
         raise _unauthenticated("The key is not valid.")
 
 
-def _of_token(tokens: Tokens, credential: str) -> str:
+def _check_token(tokens: Tokens, credential: str) -> None:
     try:
         claims = tokens.claims(credential)
     except Invalid as error:
         raise _unauthenticated(f"The token is not valid: {error}.") from None
     except Unreachable:
         raise MappingError(Issue("unavailable", "The issuer of the token cannot be reached.")) from None
+    g.caller = caller(claims)
     if not tokens.allows(claims):
         issue = Issue("forbidden", "The token lacks the scope for this service.")
         raise Refused(issue, {"WWW-Authenticate": f'{_REALM}, error="insufficient_scope"'})
-    return caller(claims)
 
 
 def _unauthenticated(why: str, challenge: str = f'{_REALM}, error="invalid_token"') -> Refused:

@@ -57,8 +57,8 @@ class Handler(logging.Handler):
         ours = record.name.partition(".")[0] == "adapter" or threading.current_thread() is threading.main_thread()
         facts: dict[str, Any] = {"logger": record.name}
         if record.exc_info and record.exc_info[1]:
-            *_, (frame, line) = walk_tb(record.exc_info[2])
-            facts |= {"error": type(record.exc_info[1]).__name__, "at": f"{frame.f_globals.get('__name__')}:{line}"}
+            facts["error"] = type(record.exc_info[1]).__name__
+            facts["at"] = [f"{frame.f_globals.get('__name__')}:{line}" for frame, line in walk_tb(record.exc_info[2])]
         _log.log(record.levelno, record.getMessage() if ours else "(in a request)", **facts)
 
 

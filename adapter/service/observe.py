@@ -36,14 +36,9 @@ class Metrics:
 
     def __init__(self) -> None:
         to = self.registry = CollectorRegistry()
+        by = ["operation", "stage"]
         self.requests = Counter(f"{_NAME}_requests", "Requests answered.", ["operation", "outcome"], registry=to)
-        self.seconds = Histogram(
-            f"{_NAME}_stage_seconds",
-            "Duration of a stage; all: of the whole.",
-            ["operation", "stage"],
-            buckets=_BUCKETS,
-            registry=to,
-        )
+        self.seconds = Histogram(f"{_NAME}_seconds", "Duration by stage, or all.", by, buckets=_BUCKETS, registry=to)
         self.issues = Counter(f"{_NAME}_issues", "Issues told in refusals and reports.", ["code"], registry=to)
         self.in_flight = Gauge(
             f"{_NAME}_in_flight", "Requests being answered.", multiprocess_mode="livesum", registry=to

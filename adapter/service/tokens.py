@@ -125,8 +125,9 @@ class Tokens:
 
     def allows(self, claims: dict[str, Any]) -> bool:
         """Whether the token carries the scope that is asked for."""
-        wanted, scope = self._settings.jwt_scope, claims.get("scope", claims.get("scp", ""))
-        return not wanted or wanted in (scope.split() if isinstance(scope, str) else scope)
+        scope = claims.get("scope", claims.get("scp"))
+        granted = scope.split() if isinstance(scope, str) else scope if isinstance(scope, list) else []
+        return not self._settings.jwt_scope or self._settings.jwt_scope in granted
 
 
 _REASONS: dict[type[Exception], str] = {
