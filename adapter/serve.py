@@ -23,10 +23,9 @@ from gunicorn.http import errors
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client.multiprocess import mark_process_dead
-from werkzeug.exceptions import ClientDisconnected
 
 from adapter.service import create_app
-from adapter.service.answers import RETRY, refusal
+from adapter.service.answers import RETRY
 from adapter.service.asking import FHIR
 from adapter.service.logs import Handler, configure, refused_line
 from adapter.service.ready import prove
@@ -37,14 +36,12 @@ from mappings.report import outcome
 SPARE_THREADS = 16  # beside those that convert: they refuse, and tell how the service is
 LINE, FIELDS, FIELD = 4094, 64, 8190  # bytes of a request line, header fields, bytes of one
 
-_CHUNKS = (errors.InvalidChunkSize, errors.InvalidChunkExtension, errors.ChunkMissingTerminator)
 #: Why gunicorn refused a request: status, what was expected. What would fail again is no 5xx, whatever RFC 9112 likes.
 REFUSED: dict[type[Exception], tuple[int, str]] = {
     errors.LimitRequestLine: (414, f"a request line of {LINE} bytes or fewer"),
     errors.LimitRequestHeaders: (431, f"{FIELDS} header fields or fewer, of {FIELD} bytes or fewer"),
     errors.ExpectationFailed: (417, "no Expect but 100-continue"),
     errors.UnsupportedTransferCoding: (400, "Transfer-Encoding: chunked, or none"),
-    **dict.fromkeys(_CHUNKS, (400, "a chunked body as in RFC 9112, 7.1")),
 }
 
 
@@ -57,6 +54,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             conn.sock.setsockopt(socket.SOL_SOCKET, option, pause)
         super().enqueue_req(conn)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM: what runs is finished; what only waits is answered 503, to be sent to another instance."""
+        super().handle_exit(sig, frame)
+        self.wsgi.extensions["gate"].draining.set()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """On the way out take what waits at the socket, then close it: nobody waits for an answer in vain."""
@@ -139,12 +141,8 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 
 def application(settings: Settings) -> Flask:
-    """The application, with the self-test passed and answers for what only a real socket can do wrong."""
+    """The application, warm, with the self-test passed."""
     app = create_app(settings)
-    late = Issue("bad-request", "The body did not come.", expected=f"no pause over {settings.idle:g} s")
-    broken = Issue("bad-request", expected="a chunked body as in RFC 9112, 7.1")
-    app.register_error_handler(ClientDisconnected, lambda _: refusal([late], 408))
-    app.register_error_handler(errors.ParseException, lambda _: refusal([broken], 400))
     try:
         prove()
     except Exception:

@@ -30,6 +30,7 @@ ROUTES: tuple[tuple[str, Callable[..., Response], str], ...] = (
     ("/page/<name>", published.page, "GET"),
     ("/livez", operations.livez, "GET"),
     ("/readyz", readyz, "GET"),
+    ("/metrics", observe.metrics, "GET"),
 )
 
 

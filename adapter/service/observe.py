@@ -10,7 +10,7 @@ import os
 from functools import partial
 from time import perf_counter
 
-from flask import Flask, Response, g
+from flask import Flask, Response, current_app, g
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -56,33 +56,37 @@ class Metrics:
 
 
 def install(app: Flask) -> None:
-    """Observe each request; adds ``GET /metrics``."""
-    metrics = Metrics()
-    logs.LINES.lost = metrics.lost
-    app.add_url_rule("/metrics", "metrics", lambda: Response(metrics.text(), content_type=CONTENT_TYPE_LATEST))
-    app.before_request(partial(_begin, metrics))
-    app.after_request(partial(_end, metrics))
-    app.teardown_request(partial(_gone, metrics))
+    """Observe each request."""
+    counts = app.extensions["metrics"] = Metrics()
+    logs.LINES.lost = counts.lost
+    app.before_request(partial(_begin, counts))
+    app.after_request(partial(_end, counts))
+    app.teardown_request(partial(_gone, counts))
 
 
-def _begin(metrics: Metrics) -> None:
+def metrics() -> Response:
+    """``GET /metrics``: for Prometheus."""
+    return Response(current_app.extensions["metrics"].text(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _begin(counts: Metrics) -> None:
     g.begun = perf_counter()
-    metrics.in_flight.inc()
+    counts.in_flight.inc()
 
 
-def _end(metrics: Metrics, response: Response) -> Response:
+def _end(counts: Metrics, response: Response) -> Response:
     seconds = perf_counter() - g.begun
     outcome = _OUTCOMES.get(response.status_code, "ok" if response.status_code < 400 else "refused")
-    metrics.requests.labels(g.operation, outcome).inc()
+    counts.requests.labels(g.operation, outcome).inc()
     for stage, taken in {**g.stages, "all": seconds}.items():
-        metrics.seconds.labels(g.operation, stage).observe(taken)
+        counts.seconds.labels(g.operation, stage).observe(taken)
     for code in g.issues:
         if code in CATALOGUE:
-            metrics.issues.labels(code).inc()
+            counts.issues.labels(code).inc()
     logs.request_line(response, seconds)
     return response
 
 
-def _gone(metrics: Metrics, _: BaseException | None) -> None:
+def _gone(counts: Metrics, _: BaseException | None) -> None:
     if "begun" in g:
-        metrics.in_flight.dec()
+        counts.in_flight.dec()

@@ -6,6 +6,7 @@ from functools import cache
 
 from flask import Response
 
+from adapter.r4.ucum import valid
 from adapter.service.answers import answer, refusal
 from adapter.service.asking import JSON
 from adapter.skeleton import skeleton
@@ -24,8 +25,11 @@ def readyz() -> Response:
 
 @cache
 def prove() -> None:
-    """Take a small case to FHIR, hold it against R4, and back; raises where that fails, and is then tried again."""
+    """Take a small case to FHIR, hold it against R4, and back; raises where that fails, and is then tried again.
+
+    With it all is loaded that is loaded at first use, so that it happens in the master, before the workers fork.
+    """
     case = load_case(encode(dump_case(skeleton())))
     bundle = written(to_fhir(case), "all")
-    if encode(dump_case(from_fhir(encode(bundle))[0])) != encode(dump_case(case)):
+    if encode(dump_case(from_fhir(encode(bundle))[0])) != encode(dump_case(case)) or not valid("g.kg-1.d-1"):
         raise ArithmeticError
