@@ -35,11 +35,14 @@ fuzz: $(READY)  ## 2,000 described and 100,000 raw requests against the endpoint
 bench: $(READY)  ## ratios, in one run
 	$(BIN)/python -m tests.bench
 
+bench-http: $(READY)  ## the endpoint beside a bare one, and 64 callers at once
+	$(BIN)/python -m tests.bench.http
+
 goldens: $(READY)  ## write the examples' bundles anew; read the difference before you commit it
 	$(BIN)/python -m tests.goldens
 	$(BIN)/python -m tests.refusals
 
-docs: $(READY)  ## write the README's mapping table anew
+docs: $(READY)  ## write the README's tables anew
 	$(BIN)/python -m tests.test_readme
 
 artifacts: $(READY)  ## write mappings/fhir anew from the tables
