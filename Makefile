@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
-.PHONY: demo test lint laws fuzz bench goldens docs artifacts r4 judge-report setup clean
+.PHONY: demo test lint laws fuzz bench bench-http goldens docs artifacts r4 judge-report setup clean
 
 setup: $(READY)
 
