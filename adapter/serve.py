@@ -13,7 +13,6 @@ import gc
 import socket
 import struct
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -79,10 +78,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         status, expected = REFUSED.get(type(exc), (400, "HTTP/1.1 as in RFC 9112")) if known else (500, "")
         request_id = str(uuid.uuid4())
         refused_line(request_id, status)
+        if not known:
+            self.log.exception("a request failed outside the application")
         body = encode(outcome([Issue("bad-request" if known else "bug", expected=expected)]))
         head = (
             f"HTTP/1.1 {status} Refused\r\nContent-Type: {FHIR}; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
-            f"Connection: close\r\nX-Request-Id: {request_id}\r\nX-Retry: {RETRY.get(status, 'never')}\r\n\r\n"
+            f"Connection: close\r\nX-Request-Id: {request_id}\r\nX-Retry: {RETRY.get(status, 'after-fix')}\r\n\r\n"
         )
         try:
             write_nonblock(client, head.encode() + body)
@@ -126,29 +127,19 @@ class Server(BaseApplication):  # type: ignore[misc]
             "logger_class": Log,
             "control_socket_disable": True,
             "proc_name": "fhir-adapter",
-            "child_exit": _child_exit,
+            "child_exit": lambda _, worker: mark_process_dead(worker.pid),  # type: ignore[no-untyped-call]
         }
         for name, value in given.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Callable[..., Any]:
+    def load(self) -> Flask:
         """The application, warm; what is loaded now is shared by the workers and no longer looked at by their gc."""
         configure()
-        app = application(self.settings)
+        app = create_app(self.settings)
+        try:
+            prove()
+        except Exception:
+            app.logger.exception("the self-test does not pass; /readyz says so")
         gc.collect()
         gc.freeze()
         return app
-
-
-def application(settings: Settings) -> Flask:
-    """The application, warm, with the self-test passed."""
-    app = create_app(settings)
-    try:
-        prove()
-    except Exception:
-        app.logger.exception("the self-test does not pass; /readyz says so")
-    return app
-
-
-def _child_exit(_: Any, worker: Any) -> None:
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -338,7 +338,7 @@ def test_an_issuer_that_cannot_be_asked(
 ) -> None:
     """Known keys go on being valid as long as is set; what cannot be known is a passing fault, 503, not a 401."""
     monkeypatch.setattr(tokens, "TIMEOUT", 0.5)
-    settings = replace(settings_of(issuer), jwks_fresh=100, jwks_stale=1000)
+    settings = replace(settings_of(issuer), jwt_stale=700)
     warm, cold = (create_app(settings).test_client() for _ in range(2))
     assert send(warm, token()).status_code == 200
     fault(issuer)

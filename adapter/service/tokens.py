@@ -19,7 +19,8 @@ import requests
 
 from adapter.settings import Settings
 
-PAUSE = 10.0  # seconds between two fetches
+FRESH = 300.0  # seconds until the keys are fetched again
+PAUSE = 10.0  # seconds between two fetches, whatever happens
 TIMEOUT = 5.0  # seconds of one fetch, from its beginning to its end
 MAX_SET = 2**20  # bytes of a key set
 _CALLER = re.compile(r"[A-Za-z0-9._:@/|-]{1,64}")
@@ -38,8 +39,7 @@ class KeySet:
     """The issuer's public keys, cached."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url, self._fresh = settings.jwt_jwks, settings.jwks_fresh
-        self._stale = settings.jwks_fresh + settings.jwks_stale
+        self._url, self._stale = settings.jwt_jwks, FRESH + settings.jwt_stale
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = self._tried = float("-inf")
         self._failed = False
@@ -64,7 +64,7 @@ class KeySet:
 
     def _due(self, name: str) -> bool:
         now = monotonic()
-        return now - self._tried >= PAUSE and (name not in self._keys or now - self._fetched >= self._fresh)
+        return now - self._tried >= PAUSE and (name not in self._keys or now - self._fetched >= FRESH)
 
     def _usable(self, name: str) -> bool:
         return name in self._keys and monotonic() - self._fetched < self._stale
