@@ -28,8 +28,9 @@ lint: $(READY)
 laws: $(READY)  ## the laws on 10,000 generated cases (long)
 	FHIR_ADAPTER_EXAMPLES=10000 $(BIN)/python -m pytest -q -n auto tests/test_laws.py
 
-fuzz: $(READY)  ## 2,000 described and 100,000 raw requests against the endpoint (long)
+fuzz: $(READY)  ## 2,000 described, 100,000 raw requests and every canary against the endpoint (long)
 	FHIR_ADAPTER_REQUESTS=2000 $(BIN)/python -m pytest -q tests/test_openapi.py
+	FHIR_ADAPTER_CANARIES=1 $(BIN)/python -m pytest -q tests/test_canaries.py
 	$(BIN)/python -m tests.fuzz 100000
 
 bench: $(READY)  ## ratios, in one run
