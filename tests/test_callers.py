@@ -50,7 +50,7 @@ class Issuer:
             def do_GET(self) -> None:
                 issuer.asked += 1
                 time.sleep(issuer.delay)
-                self.send_response(issuer.answer)
+                self.send_response(200 if self.path == "/moved" else issuer.answer)
                 self.send_header("Location", f"http://127.0.0.1:{issuer.port}/moved")
                 self.end_headers()
                 self.wfile.write(issuer.set() if issuer.body is None else issuer.body)

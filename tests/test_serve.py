@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from adapter import cli_serve
 from adapter.cli import main
 from adapter.r4 import check
 from adapter.service import create_app, ready
+from adapter.service.logs import Handler
 from mappings import __version__, encode, load_case, to_fhir
 from tests.goldens import case_bytes
 from tests.served import Answer
@@ -159,6 +162,28 @@ def test_one_line_a_request_with_these_fields_and_no_others(server: Served) -> N
     assert (line["bytes_in"], line["bytes_out"], line["issues"]) == (len(CASE), len(sent.body), {"bad-request": 1})
     assert line["time"].endswith("Z")
     assert "nonsense" not in server.log.read_text(encoding="utf-8")
+
+
+def test_what_other_code_logs_of_a_request_is_told_without_its_words(capfd: pytest.CaptureFixture[str]) -> None:
+    """Only where it broke and with which error; what is logged outside of requests keeps its words."""
+    logger = logging.Logger("gunicorn.error")
+    logger.addHandler(Handler())
+
+    def fail() -> None:
+        try:
+            raise KeyError("Kanarienvogel")
+        except KeyError:
+            logger.exception("Error handling request %s", "Kanarienvogel")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    logger.error("Worker exits")
+    told = capfd.readouterr().err
+    assert "Kanarienvogel" not in told
+    inside, outside = map(json.loads, told.splitlines())
+    assert (inside["event"], inside["error"], len(inside["at"])) == ("(in a request)", "KeyError", 1)
+    assert (outside["event"], "error" in outside) == ("Worker exits", False)
 
 
 def test_metrics_are_those_of_all_workers(server: Served) -> None:

@@ -47,12 +47,10 @@ class KeySet:
 
     def key(self, name: str) -> jwt.PyJWK | None:
         """The key of this ``kid``, if the issuer has it; raises `Unreachable` where that cannot be known."""
-        if self._due(name) and self._lock.acquire(blocking=not self._keys):
-            try:
+        if self._due(name):
+            with self._lock:
                 if self._due(name):
                     self._fetch()
-            finally:
-                self._lock.release()
         elif not self._keys:
             with self._lock:  # somebody fetches the first ones
                 pass
