@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
-.PHONY: demo test lint laws bench goldens docs artifacts r4 judge-report setup clean
+.PHONY: demo test lint laws fuzz bench goldens docs artifacts r4 judge-report setup clean
 
 setup: $(READY)
 
@@ -27,6 +27,10 @@ lint: $(READY)
 
 laws: $(READY)  ## the laws on 10,000 generated cases (long)
 	FHIR_ADAPTER_EXAMPLES=10000 $(BIN)/python -m pytest -q -n auto tests/test_laws.py
+
+fuzz: $(READY)  ## 2,000 described and 100,000 raw requests against the endpoint (long)
+	FHIR_ADAPTER_REQUESTS=2000 $(BIN)/python -m pytest -q tests/test_openapi.py
+	$(BIN)/python -m tests.fuzz 100000
 
 bench: $(READY)  ## ratios, in one run
 	$(BIN)/python -m tests.bench

@@ -35,7 +35,7 @@ def written(bundle: dict[str, Json], verify: Verify, onto: Json = None, tick: Ti
 
 
 #: Rules about codes and systems, which a case brings along as they are: the case's fault, not ours.
-OF_THE_CASE = ("code", "ucum", "urn-uuid", "urn-oid")
+OF_THE_CASE = ("code", "ucum", "urn-uuid", "urn-oid", "absolute-uri")
 _INDEX = re.compile(r"\[[0-9]+\]")
 
 

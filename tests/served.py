@@ -25,6 +25,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from adapter.r4 import check
 from adapter.service import create_app
 from adapter.settings import Settings
+from mappings import Issue, MappingError
 
 SECRET = "Mustermann"
 ROOT = Path(__file__).parent.parent
@@ -68,6 +69,7 @@ app = DispatcherMiddleware(
         "/full": _full(),
         "/draining": _draining(),
         "/broken": _broken(KeyError(SECRET)),
+        "/unsound": _broken(MappingError(Issue("bug", "What was to be written breaks a rule."))),
         "/refusing-408": _refusing(408),
         "/refusing-418": _refusing(418),
         "/refusing-503": _refusing(503),
@@ -134,7 +136,7 @@ class Server:
 
     def send(self, raw: bytes, shut: bool = True) -> bytes:
         """Send bytes that need be no HTTP, and give what comes until the other side closes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             found = b""
             try:
                 connection.sendall(raw)
@@ -142,7 +144,9 @@ class Server:
                     connection.shutdown(socket.SHUT_WR)
                 while chunk := connection.recv(65536):
                     found += chunk
-            except ConnectionError:
+            except TimeoutError:
+                raise
+            except OSError:  # the other side has closed
                 pass
             return found
 

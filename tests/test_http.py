@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ import pytest
 
 import adapter
 from adapter.r4 import check
+from adapter.reporting import full
 from adapter.service import create_app
 from adapter.service.answers import RETRY, STATUS, status_of
-from mappings import __version__, decode, dump_case, encode, load_case, to_fhir
+from adapter.service.limits import Spent
+from mappings import Issue, Report, __version__, decode, dump_case, encode, from_fhir, load_case, to_fhir
 from mappings.report import CATALOGUE
 from tests.served import ROOT, SECRET, SMALL, Server, serving
 
@@ -138,6 +142,7 @@ BODIES: dict[str, tuple[str, bytes, int, list[str]]] = {
     "boundless number": (TO_CASE, b'{"a": 1e999999999}', 400, ["bad-number"]),
     "more than boundless": (TO_CASE, b'{"a": 1e99999999999999999999999}', 400, ["bad-number"]),
     "endless number": (TO_CASE, b'{"a": ' + b"9" * 1000 + b"}", 400, ["bad-number"]),
+    "a wrong line": (TO_CASE, b'{"a": 1}\n{"a": 2}\n{"a": }', 400, ["not-json"]),
     "too deep": (TO_CASE, b"[" * 65 + b"]" * 65, 400, ["too-deep"]),
     "absurdly deep": (TO_CASE, b"[" * 200_000 + b"]" * 200_000, 400, ["too-deep"]),
     "half a surrogate pair": (TO_FHIR, b'{"a": "\\ud800"}', 400, ["bad-text"]),
@@ -154,8 +159,10 @@ BODIES: dict[str, tuple[str, bytes, int, list[str]]] = {
 def test_a_wrong_body_is_refused(server: Server, path: str, data: bytes, status: int, expected: list[str]) -> None:
     """What is no JSON is 400, what is well-formed and cannot be converted is 422 with all issues; no value is told."""
     response = server.post(path, data)
-    assert response.status == status
+    assert (response.status, response.headers["X-Retry"]) == (status, "after-fix")
     assert sorted(response.codes) == sorted(expected)
+    if status == 400:
+        assert re.search(r"line \d+", response.json["issue"][0]["diagnostics"])
     assert SECRET not in response.text
 
 
@@ -210,6 +217,10 @@ def test_a_wrong_request_is_refused(
     """Every refusal is an OperationOutcome with the status that makes an engine do the right thing."""
     response = server.call(method, path, MINIMAL if "Content-Type" in headers else None, headers)
     assert (response.status, response.codes) == (status, [code])
+    assert (
+        response.headers["X-Retry"]
+        == {400: "after-fix", 404: "never", 405: "never", 406: "never", 415: "never"}[status]
+    )
     assert SECRET not in response.text
 
 
@@ -272,9 +283,33 @@ def test_a_conversion_that_takes_too_long_is_ended(server: Server) -> None:
     entries = json.loads(BUNDLE)["entry"]
     many = [{**one, "fullUrl": f"urn:uuid:{n}"} for n in range(2000) for one in entries[1:2]]
     bundle = json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries[:1] + many}).encode()
-    for path in (TO_CASE, VALIDATE):
-        response = server.post(f"/brief{path}", bundle, FHIR)
+    case = decode(CASE)
+    case["measurements"] += [case["measurements"][0] | {"key": f"again-{n}"} for n in range(1000)]
+    for path, body in ((TO_CASE, bundle), (VALIDATE, bundle), (TO_FHIR, encode(case))):
+        response = server.post(f"/brief{path}", body)
         assert (response.status, response.codes, response.headers["X-Retry"]) == (413, ["too-costly"], "after-fix")
+
+
+def test_every_conversion_ticks_once_a_resource_and_ends_when_the_tick_says_so() -> None:
+    """What raises in the tick comes out: nothing that tries a conversion takes it for a refusal."""
+    case, bundle = load_case(CASE), decode(BUNDLE)
+    works: dict[str, Callable[[Callable[[], None]], Any]] = {
+        "to_fhir": lambda tick: to_fhir(case, tick=tick),
+        "onto": lambda tick: to_fhir(case, onto=bundle, tick=tick),
+        "from_fhir": lambda tick: from_fhir(bundle, tick=tick),
+        "check": lambda tick: check(bundle, tick),
+        "report": lambda tick: full(BUNDLE, case, Report("fhir-to-case"), tick),
+    }
+    for name, work in works.items():
+        ticks = count()
+        work(lambda ticks=ticks: next(ticks))
+        assert next(ticks) >= len(bundle["entry"]) - 2, name  # our own Device and Provenance are no items
+
+        def stop() -> None:
+            raise Spent(Issue("too-costly"))
+
+        with pytest.raises(Spent):
+            work(stop)
 
 
 @pytest.mark.parametrize(("state", "status", "code"), [("full", 429, "throttled"), ("draining", 503, "unavailable")])
@@ -332,6 +367,23 @@ def test_answers_are_packed_on_request(server: Server, accept: str | None, packe
     )  # fmt: skip
     assert response.headers["ETag"] == ("W/" if packed else "") + f'"{sha256(BUNDLE).hexdigest()}"'
     assert response.headers["Vary"] == "Accept, Accept-Encoding, Prefer"
+
+
+def test_packed_answers_are_the_same_at_any_time(server: Server) -> None:
+    """No time stands in the head of gzip."""
+    head = b"GET /fhir/metadata HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+    assert server.send(head).partition(b"\r\n\r\n")[2][:8] == b"\x1f\x8b\x08" + bytes(5)
+
+
+def test_a_bomb_is_unpacked_no_further_than_the_limit() -> None:
+    """Twenty megabytes of spaces cost no memory."""
+    client, bomb = create_app(SMALL).test_client(), gzip.compress(b" " * 20_000_000, 9)
+    tracemalloc.start()
+    try:
+        answer = client.post(TO_CASE, data=bomb, content_type=FHIR, headers={"Content-Encoding": "gzip"})
+        assert (answer.status_code, tracemalloc.get_traced_memory()[1] < 2_000_000) == (413, True)
+    finally:
+        tracemalloc.stop()
 
 
 # --- preferences --------------------------------------------------------------------------------
@@ -571,15 +623,20 @@ def test_every_answer_has_our_id_and_theirs(server: Server, sent: str, told: str
 # --- our own failures ---------------------------------------------------------------------------
 
 
-def test_a_bug_is_500_with_an_id_and_nothing_else(server: Server) -> None:
-    """A bug answers with a request id; the log has the id, the error's type and its place; neither has a value."""
-    response = server.get("/broken/livez")
+@pytest.mark.parametrize(("state", "said"), [("broken", "KeyError"), ("unsound", "breaks a rule")])
+def test_a_bug_is_500_with_an_id_and_nothing_else(server: Server, state: str, said: str) -> None:
+    """A bug answers with a request id; the log has the id, the error's type and its place; neither has a value.
+
+    Output that breaks R4 is a bug like any other.
+    """
+    response = server.get(f"/{state}/livez")
     request_id = response.headers["X-Request-Id"]
     assert (response.status, response.codes, response.headers["X-Retry"]) == (500, ["bug"], "later")
     assert request_id in response.json["issue"][0]["diagnostics"]
     log = server.log.read_text(encoding="utf-8")
-    assert len([line for line in log.splitlines() if request_id in line and "KeyError" in line]) == 1
+    assert len([line for line in log.splitlines() if request_id in line and said in line]) == 1
     assert SECRET not in response.text + log
+    assert said not in response.text
     assert "Traceback" not in response.text + log
 
 
@@ -646,6 +703,7 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     "coding",
     [
         {"system": "urn:uuid:x", "code": "a"},
+        {"system": "URN:oid:1.2.3", "code": "a"},
         {"system": "http://unitsofmeasure.org", "code": "no unit"},
         {"system": "http://terminology.hl7.org/CodeSystem/v3-RouteOfAdministration", "code": "none"},
     ],

@@ -91,10 +91,16 @@ def refusal(issues: Sequence[Issue], status: int | None = None, headers: Mapping
 
 def refuse(app: Flask) -> None:
     """The error path of the application: conversions, Werkzeug, the cost of one request, and our own bugs."""
-    app.register_error_handler(MappingError, lambda error: refusal(error.issues, headers=getattr(error, "headers", {})))
+    app.register_error_handler(MappingError, lambda error: _refused(app, error))
     app.register_error_handler(Spent, lambda error: refusal([error.issue]))
     app.register_error_handler(HTTPException, _http_refusal)
-    app.register_error_handler(Exception, lambda error: _bug(app, error))
+    app.register_error_handler(Exception, lambda error: _bug(app, bug(error).text))
+
+
+def _refused(app: Flask, error: MappingError) -> Response:
+    """A refusal, unless what is refused is our own."""
+    ours = [issue.text for issue in error.issues if issue.code == "bug"]
+    return _bug(app, " ".join(ours)) if ours else refusal(error.issues, headers=getattr(error, "headers", {}))
 
 
 def finish(response: Response) -> Response:
@@ -133,8 +139,8 @@ def _http_refusal(error: HTTPException) -> Response:
     return refusal([Issue(code)], status, {"Allow": ", ".join(sorted(allowed))} if allowed else None)
 
 
-def _bug(app: Flask, error: Exception) -> Response:
+def _bug(app: Flask, text: str) -> Response:
     """Our own failure: an id for both sides, where it was for our log alone, a value or a trace for nobody."""
-    g.bug = bug(error).text
+    g.bug = text
     app.logger.error("bug %s: %s", g.request_id, g.bug)
     return refusal([Issue("bug", f"The adapter failed; request id {g.request_id}.")])
