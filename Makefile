@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
-.PHONY: demo test lint laws fuzz bench goldens docs artifacts r4 judge-report setup clean
+.PHONY: demo test lint laws fuzz bench bench-http goldens docs artifacts r4 judge-report setup clean
 
 setup: $(READY)
 
@@ -28,18 +28,22 @@ lint: $(READY)
 laws: $(READY)  ## the laws on 10,000 generated cases (long)
 	FHIR_ADAPTER_EXAMPLES=10000 $(BIN)/python -m pytest -q -n auto tests/test_laws.py
 
-fuzz: $(READY)  ## 2,000 described and 100,000 raw requests against the endpoint (long)
+fuzz: $(READY)  ## 2,000 described, 100,000 raw requests and every canary against the endpoint (long)
 	FHIR_ADAPTER_REQUESTS=2000 $(BIN)/python -m pytest -q tests/test_openapi.py
+	FHIR_ADAPTER_CANARIES=1 $(BIN)/python -m pytest -q tests/test_canaries.py
 	$(BIN)/python -m tests.fuzz 100000
 
 bench: $(READY)  ## ratios, in one run
 	$(BIN)/python -m tests.bench
 
+bench-http: $(READY)  ## the endpoint beside a bare one, and 64 callers at once
+	$(BIN)/python -m tests.bench.http
+
 goldens: $(READY)  ## write the examples' bundles anew; read the difference before you commit it
 	$(BIN)/python -m tests.goldens
 	$(BIN)/python -m tests.refusals
 
-docs: $(READY)  ## write the README's mapping table anew
+docs: $(READY)  ## write the README's tables anew
 	$(BIN)/python -m tests.test_readme
 
 artifacts: $(READY)  ## write mappings/fhir anew from the tables

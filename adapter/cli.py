@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from adapter import listings
+from adapter import cli_serve, listings
 from adapter.bugs import bug
 from adapter.cli_check import check
 from adapter.cli_validate import validate
@@ -289,3 +289,4 @@ def demo(context: click.Context) -> None:
 main.add_command(validate)
 main.add_command(check)
 listings.add_to(main)
+cli_serve.add_to(main)

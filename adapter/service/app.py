@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 from flask import Flask, Response
 
-from adapter.service import catalogue, openapi, operations, page, published
+from adapter.service import callers, catalogue, observe, openapi, operations, page, published
 from adapter.service.answers import finish, refuse
 from adapter.service.context import begin
 from adapter.service.limits import Gate
+from adapter.service.ready import readyz
 from adapter.settings import Settings
 
 ROUTES: tuple[tuple[str, Callable[..., Response], str], ...] = (
@@ -32,6 +33,8 @@ ROUTES: tuple[tuple[str, Callable[..., Response], str], ...] = (
     ("/page/links", page.linked, "POST"),
     ("/page/timeline", page.timeline, "POST"),
     ("/livez", operations.livez, "GET"),
+    ("/readyz", readyz, "GET"),
+    ("/metrics", observe.metrics, "GET"),
 )
 
 
@@ -46,7 +49,8 @@ def create_app(settings: Settings = Settings()) -> Flask:  # noqa: B008 (frozen)
         app.add_url_rule(rule, name, view, methods=[method])
     refuse(app)
     app.before_request(begin)
-    # what else stands around a request is installed here, as install(app, settings): the first one that is
-    # installed is the first to see a request and the last to see its answer, after `finish`
+    # the first one that is installed is the first to see a request and the last to see its answer, after `finish`
+    observe.install(app)
+    callers.install(app, settings)
     app.after_request(finish)
     return app

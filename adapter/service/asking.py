@@ -76,7 +76,7 @@ def _chunks() -> Iterator[bytes]:
             chunk = request.stream.read(_CHUNK)
         except HTTPException:
             raise
-        except TimeoutError as error:
+        except (TimeoutError, BlockingIOError) as error:  # the latter where the socket itself has a timeout
             raise RequestTimeout from error
         except Exception as error:
             raise MappingError(Issue("bad-request", "The body broke off.")) from error

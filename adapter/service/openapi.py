@@ -73,7 +73,8 @@ def description() -> dict[str, Json]:
     case, bundle = dump_case(skeleton()), to_fhir(skeleton())
     documents = {name: {"schema": _ref("schemas", name)} for name in ("Case", "Bundle", "Resource")}
     case_body, bundle_body = documents["Case"] | {"example": case}, documents["Bundle"] | {"example": bundle}
-    any_body, lines = documents["Resource"] | {"example": bundle}, {"schema": {}}
+    any_body = documents["Resource"] | {"example": bundle}
+    lines: Spec = {"schema": {}}
     report = {"schema": _ref("schemas", "OperationOutcome")}
     form = {"case": _ref("schemas", "Case"), "onto": _ref("schemas", "Bundle")}
     parts: Spec = {
@@ -104,6 +105,9 @@ def description() -> dict[str, Json]:
     _read(spec, "/fhir/metadata", "The CapabilityStatement", FHIR, stated, (400, 406, *_OF_ALL))
     _read(spec, "/openapi.json", "This description", JSON, {"schema": {"type": "object"}}, (400, *_OF_ALL))
     _read(spec, "/livez", "Whether the process is alive", JSON, {"example": {"status": "alive"}}, _OF_ALL)
+    ready = {"example": {"status": "ready"}}
+    _read(spec, "/readyz", "Whether a conversion works here", JSON, ready, (503, *_OF_ALL))
+    _read(spec, "/metrics", "Counts and durations, for Prometheus", "text/plain", {}, (401, 403, 503, *_OF_ALL))
     _read(spec, "/errors", "Every issue code", "text/html", {}, _OF_ALL)
     _read(spec, "/", "The web page", "text/html", {}, _OF_ALL)
     return spec.to_dict()
@@ -124,7 +128,7 @@ def _operation(name: str, takes: Spec, gives: Spec) -> Spec:
         "operationId": name,
         "summary": operation.title,
         "description": operation.documentation,
-        "security": [{}, {"key": []}, {"bearer": []}],
+        "security": [{}, {"bearer": []}],
         "parameters": [*asked, _format()],
         "requestBody": {"required": True, "content": takes},
         "responses": answers | _refusals(_OF_DOCUMENTS),
@@ -160,8 +164,8 @@ def _components(spec: APISpec) -> None:
         spec.components.header(name, {"description": about, "schema": {"type": "string"}})
     for status in sorted({*_OF_DOCUMENTS, *_OF_READS}):
         spec.components.response(str(status), _refusal(status))
-    spec.components.security_scheme("key", {"type": "apiKey", "in": "header", "name": "X-API-Key"})
-    spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    about = "An API key (`fhir-adapter keys new`) or a JWT of the configured issuer."
+    spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "description": about})
 
 
 def _refusal(status: int) -> Spec:
