@@ -39,12 +39,14 @@ bench: $(READY)  ## ratios, in one run
 bench-http: $(READY)  ## the endpoint beside a bare one, and 64 callers at once
 	$(BIN)/python -m tests.bench.http
 
-goldens: $(READY)  ## write the examples' bundles anew; read the difference before you commit it
+goldens: $(READY)  ## write the examples' bundles and timeline anew; read the difference before you commit it
 	$(BIN)/python -m tests.goldens
 	$(BIN)/python -m tests.refusals
 
-docs: $(READY)  ## write the README's tables anew
+docs: $(READY)  ## write the README's tables and the tutorial's outputs anew, and the API reference to build/docs
 	$(BIN)/python -m tests.test_readme
+	$(BIN)/python -m tests.test_tutorial
+	$(BIN)/python -m tests.reference
 
 artifacts: $(READY)  ## write mappings/fhir anew from the tables
 	$(BIN)/python -m adapter.artifacts

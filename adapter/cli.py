@@ -17,6 +17,7 @@ import click
 from adapter import cli_serve, listings
 from adapter.bugs import bug
 from adapter.cli_check import check
+from adapter.cli_plot import plot
 from adapter.cli_validate import validate
 from adapter.files import EXAMPLES, STREAM, read_bytes, write_all
 from adapter.reporting import full
@@ -288,5 +289,6 @@ def demo(context: click.Context) -> None:
 
 main.add_command(validate)
 main.add_command(check)
+main.add_command(plot)
 listings.add_to(main)
 cli_serve.add_to(main)

@@ -6,12 +6,16 @@ fields, codes and units; it never quotes a patient value.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from mappings import notebook
 
 Json = Any
 Severity = Literal["error", "warning", "information"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 Disposition = Literal["", "normalised", "derived", "kept", "refused", "generated"]
 
 
@@ -431,7 +435,7 @@ class Report:
         return [issue for issue in self.issues if issue.level == "error"]
 
     def as_json(self) -> dict[str, Json]:
-        """The report as plain JSON, value-free."""
+        """The report as plain JSON, without a patient value: direction, counts of leaves, and the issues."""
         return {
             "direction": self.direction,
             "leaves": {"total": self.total, "mapped": self.mapped, "rest": self.rest},
@@ -450,6 +454,13 @@ class Report:
                 for i in self.issues
             ],
         }
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how much was mapped, and the issues by their codes, errors first."""
+        counts = Counter((SEVERITIES.index(issue.level), issue.code) for issue in self.issues)
+        rows = [(code, SEVERITIES[level], n, CATALOGUE[code].meaning) for (level, code), n in sorted(counts.items())]
+        caption = f"{self.direction}: {self.mapped} of {self.total} leaves mapped, {self.rest} not"
+        return notebook.table(caption, ("code", "severity", "issues", "meaning"), rows)
 
     def as_outcome(self) -> dict[str, Json]:
         """The report as an OperationOutcome."""
