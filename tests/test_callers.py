@@ -197,7 +197,7 @@ def test_what_is_open_is_open_and_nothing_else_is(tmp_path: Path) -> None:
         status = app.test_client().open(path, method=method).status_code
         assert (status == 401) == (rule.endpoint not in OPEN), rule
     closed = {rule.endpoint for rule in app.url_map.iter_rules()} - OPEN
-    assert closed == {"to-fhir", "to-case", "validate", "metrics"}
+    assert closed == {"to-fhir", "to-case", "validate", "metrics", "report", "linked", "timeline"}
     assert app.test_client().get("/nowhere").status_code == 404
 
 

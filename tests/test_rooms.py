@@ -48,6 +48,7 @@ ORDER = [
     "schema",
     "account",
     "reading",
+    "links",
     "onto",
     "bundle",
 ]

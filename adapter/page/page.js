@@ -1,78 +1,17 @@
-// The page: what goes to the endpoint and how its answers are shown. Nothing is kept beyond the page.
+// The page: a document goes to the endpoint, and its answers are shown. Nothing is kept beyond the page.
 
-import { Document } from "./document.js";
-import { Pane, element } from "./pane.js";
+import { FHIR, JSON_TYPE, PACKED_FROM, Refused, ask, curl } from "./endpoint.js";
+import { JsonText } from "./json.js";
+import { Pane } from "./pane.js";
+import { by, count, element, fact, group, picture, say } from "./shown.js";
 
-const FHIR = "application/fhir+json";
-const JSON_TYPE = "application/json";
-const GZIP_FROM = 2 ** 20; // characters
-const MOST_SHOWN = 100; // issues of one group
 const MOST_LINKS = 500; // links of one line that are worth showing
-const by = (id) => document.getElementById(id);
 
 const panes = [new Pane(by("left"), chosen), new Pane(by("right"), chosen)];
-let apiKey = "";
 let run = new AbortController();
 let links = [new Map(), new Map()]; // of each pane: line -> lines of the other one
 let shown = {}; // what the buttons copy and save
 let held = false;
-
-// --- the endpoint ---------------------------------------------------------------------------
-
-class Refused extends Error {
-  constructor(issues, status) {
-    super(issues[0].message);
-    Object.assign(this, { issues, status });
-  }
-}
-
-async function ask(path, text, type, signal) {
-  for (let tried = false; ; tried = true) {
-    const headers = { "Content-Type": type };
-    if (apiKey) headers.Authorization = `Bearer ${apiKey}`;
-    let body = text;
-    if (text.length > GZIP_FROM && "CompressionStream" in window) {
-      headers["Content-Encoding"] = "gzip";
-      const packed = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
-      body = await new Response(packed).blob();
-    }
-    let response;
-    try {
-      response = await fetch(path, { method: "POST", headers, body, signal, credentials: "omit" });
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw new Refused([{ severity: "error", message: "The endpoint does not answer.", remedy: "Try again." }], 0);
-    }
-    if (response.status === 401 && (await askForKey(tried && apiKey))) continue;
-    if (response.ok) return response;
-    throw new Refused(outcome(await response.text(), response.status), response.status);
-  }
-}
-
-function outcome(text, status) {
-  try {
-    return JSON.parse(text).issue.map(({ severity, diagnostics, details, expression }) => ({
-      severity, message: diagnostics, remedy: details?.text, path: expression?.[0], code: details?.coding?.[0]?.code,
-    }));
-  } catch {
-    return [{ severity: "error", message: `The endpoint answered ${status}.`, remedy: "Ask whoever runs it." }];
-  }
-}
-
-function askForKey(again) {
-  const dialog = by("ask");
-  by("ask-note").textContent = again ? "The key was not accepted." : "Whoever runs the endpoint gives it out.";
-  by("key").value = "";
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      apiKey = dialog.returnValue === "use" ? by("key").value.trim() : "";
-      by("key").value = "";
-      resolve(Boolean(apiKey));
-    }, { once: true });
-  });
-}
 
 // --- a conversion ---------------------------------------------------------------------------
 
@@ -80,7 +19,7 @@ async function convert(text, name) {
   run.abort();
   run = new AbortController();
   const { signal } = run;
-  const doc = parsed(text);
+  const doc = JsonText.read(text);
   const isFhir = doc.isText ? /"resourceType"/.test(text) : doc.kid(0, "resourceType") !== undefined;
   shown = { name, isFhir };
   clear();
@@ -89,23 +28,22 @@ async function convert(text, name) {
     const path = isFhir ? "fhir/$to-case" : "fhir/$to-fhir";
     const answer = await ask(path, text, isFhir ? FHIR : JSON_TYPE, signal);
     shown.output = await answer.text();
-    panes[0].show(isFhir ? "FHIR, as received" : "Case", doc);
-    panes[1].show(isFhir ? "Case" : "FHIR Bundle", parsed(shown.output));
     present(isFhir ? "Converted to a case" : "Converted to FHIR R4");
-    const [fhir, case_] = isFhir ? [text, shown.output] : [shown.output, text];
-    const late = await Promise.allSettled([report(text, isFhir, signal), timeline(case_, signal), relate(fhir, signal)]);
-    const failed = late.find(({ reason }) => reason && reason.name !== "AbortError");
-    if (failed) throw failed.reason;
+    panes[0].show(isFhir ? "FHIR, as received" : "Case", doc);
+    panes[1].show(isFhir ? "Case" : "FHIR Bundle", JsonText.read(shown.output));
   } catch (error) {
     if (error.name !== "AbortError") await refused(error, doc, text, isFhir, signal);
+    return;
   }
-}
-
-function parsed(text) {
-  try {
-    return Document.of(text);
-  } catch {
-    return Document.ofText(text);
+  const [fhir, case_] = isFhir ? [text, shown.output] : [shown.output, text];
+  // one after the other: together they would wait for each other in the endpoint
+  for (const more of [() => report(text, isFhir, signal), () => timeline(case_, signal), () => relate(fhir, signal)]) {
+    try {
+      await more();
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      await refused(error, doc, text, isFhir, signal);
+    }
   }
 }
 
@@ -113,15 +51,15 @@ async function refused(error, doc, text, isFhir, signal) {
   if (!(error instanceof Refused)) error = new Refused([{ severity: "error", message: String(error), remedy: "" }], 0);
   let { issues } = error;
   if (!shown.output) {
-    panes[0].show(isFhir ? "FHIR, as received" : doc.isText ? "What you gave" : "Case", doc);
-    panes[1].root.hidden = true;
     if (error.status === 422) {
       shown.report = await (await ask("page/report", text, isFhir ? FHIR : JSON_TYPE, signal)).json();
       issues = shown.report.issues;
     }
     present("Not converted");
+    panes[0].show(doc.isText ? "What you gave" : isFhir ? "FHIR, as received" : "Case", doc);
+    panes[1].root.hidden = true;
   }
-  group("Problems", issues, 0, true);
+  group("Problems", issues, panes[0], true);
   say(`${shown.output ? "Something is missing" : "Not converted"}: ${count(issues.length, "problem")}.`);
 }
 
@@ -130,10 +68,9 @@ async function report(text, isFhir, signal) {
   shown.report = told;
   by("save-report").hidden = false;
   const { total, mapped } = told.leaves;
-  const loud = told.issues.filter(({ severity }) => severity !== "information" && severity !== "success");
-  const quiet = told.issues.filter((issue) => !loud.includes(issue) && issue.disposition !== "generated");
-  const left = quiet.filter(({ disposition }) => ["kept", "refused"].includes(disposition));
-  const made = sum(told.issues.filter(({ disposition }) => disposition === "generated"));
+  const sorts = { loud: [], left: [], made: [], noted: [] };
+  for (const issue of told.issues) sorts[sortOf(issue)].push(issue);
+  const made = sorts.made.reduce((all, { leaves }) => all + leaves, 0);
   const wrong = told.r4.filter(({ severity }) => severity === "error").length;
   const verdict = told.r4.length
     ? `${count(wrong, "error")}, ${count(told.r4.length - wrong, "warning")}` : "keeps to its rules";
@@ -143,17 +80,22 @@ async function report(text, isFhir, signal) {
     fact("Made by an adapter", `${made}: frame, narrative`);
     fact("Left as they are", `${total - mapped - made}`);
   } else {
-    const entries = panes[1].document.kid(0, "entry");
+    const entries = panes[1].json.kid(0, "entry");
     fact("Values of the case", `${mapped} of ${total} written`, mapped === total ? "good" : "bad");
-    fact("Entries", `${panes[1].document.lines[entries]?.kids?.length ?? 0}`);
+    fact("Entries", `${panes[1].json.lines[entries]?.kids?.length ?? 0}`);
   }
   fact("The way back", `gives ${told.reversible ? "the same" : "another"} ${isFhir ? "document" : "case"}`,
     told.reversible ? "good" : "bad");
-  group("Problems", loud, 0, true);
-  group("Not mapped, left as it is", left, 0, true);
-  group("Notes", quiet.filter((issue) => !left.includes(issue)), 0, false);
-  group("Against FHIR R4", told.r4, isFhir ? 0 : 1, wrong > 0);
-  say(`${shown.name}: converted, ${loud.length ? count(loud.length, "problem") : "no problems"}.`);
+  group("Problems", sorts.loud, panes[0], true);
+  group("Not mapped, left as it is", sorts.left, panes[0], true);
+  group("Notes", sorts.noted, panes[0], false);
+  group("Against FHIR R4", told.r4, panes[isFhir ? 0 : 1], wrong > 0);
+  say(`${shown.name}: converted, ${sorts.loud.length ? count(sorts.loud.length, "problem") : "no problems"}.`);
+}
+
+function sortOf({ severity, disposition }) {
+  if (severity !== "information") return "loud";
+  return { kept: "left", refused: "left", generated: "made" }[disposition] ?? "noted";
 }
 
 async function timeline(text, signal) {
@@ -168,24 +110,11 @@ async function timeline(text, signal) {
   }
 }
 
-// The SVG as a part of the page. Its styles are set one by one: the policy of the page allows none in attributes.
-function picture(text) {
-  const plain = text.replace(/<style\b.*?<\/style>/gs, "").replaceAll(' style="', ' data-style="');
-  const svg = document.importNode(new DOMParser().parseFromString(plain, "image/svg+xml").documentElement, true);
-  for (const drawn of svg.querySelectorAll("[data-style]")) {
-    drawn.style.cssText = drawn.dataset.style;
-    delete drawn.dataset.style;
-  }
-  svg.removeAttribute("width");
-  svg.removeAttribute("height");
-  return svg;
-}
-
 async function relate(text, signal) {
   const pairs = await (await ask("page/links", text, FHIR, signal)).json();
   const [side, other] = [caseSide(), 1 - caseSide()];
   for (const [inCase, inFhir] of pairs) {
-    const [a, b] = [panes[side].document.find(inCase), panes[other].document.find(inFhir)];
+    const [a, b] = [panes[side].json.find(inCase), panes[other].json.find(inFhir)];
     put(links[side], a, b);
     put(links[other], b, a);
   }
@@ -201,8 +130,7 @@ function put(map, from, to) {
 // --- the same fact on both sides ------------------------------------------------------------
 
 function chosen(pane, line, how) {
-  if (how === "hover" && held) return;
-  if (how === "leave" && held) return;
+  if (held && (how === "hover" || how === "leave")) return;
   const side = panes.indexOf(pane);
   const other = panes[1 - side];
   if (other.root.hidden) return;
@@ -213,19 +141,19 @@ function chosen(pane, line, how) {
     if (found.length) other.activate(found[0]);
     return;
   }
-  if (how === "hover" && line === pane.pointed) return;
-  pane.pointed = line;
+  if (how === "hover" && line === pane.hovered) return;
+  pane.hovered = line;
   pane.mark(line < 0 || !found.length ? [] : [line], false);
-  pane.tell(line < 0 ? "" : pane.document.path(line));
+  pane.tell(line < 0 ? "" : pane.json.path(line));
   other.mark(found, true);
   light(line < 0 ? -1 : side === caseSide() ? line : found[0] ?? -1);
 }
 
 // The item of a line of the case, in the timeline.
 function light(line) {
-  const { lines } = panes[caseSide()].document;
+  const { lines } = panes[caseSide()].json;
   let key = "";
-  for (let at = line; at >= 0 && !key; at = lines[at].parent) key = panes[caseSide()].document.string(at, "key");
+  for (let at = line; at >= 0 && !key; at = lines[at].parent) key = panes[caseSide()].json.string(at, "key");
   for (const lit of by("timeline").querySelectorAll(".lit")) lit.classList.remove("lit");
   by("timeline").querySelector(`#item-${CSS.escape(key)}`)?.classList.add("lit");
 }
@@ -236,7 +164,7 @@ function pictured({ target, type }) {
   const pane = panes[caseSide()];
   if (!mark || (type === "pointermove" && held)) return;
   const key = JSON.stringify(mark.id.slice("item-".length));
-  const { lines } = pane.document;
+  const { lines } = pane.json;
   const line = lines.find(({ step, text }) => step === "key" && text === key)?.parent;
   if (line === undefined) return;
   if (type === "click") {
@@ -252,7 +180,7 @@ const caseSide = () => (shown.isFhir ? 1 : 0);
 
 // The lines of the other side that say the same: of the line, of what is in it, or of what it is in.
 function related(side, line) {
-  const { lines } = panes[side].document;
+  const { lines } = panes[side].json;
   const map = links[side];
   for (let at = line; at > 0; at = lines[at].parent) {
     if (map.has(at)) return [...new Set(map.get(at))].sort((a, b) => a - b);
@@ -280,79 +208,11 @@ function clear() {
 function present(verdict) {
   by("result").hidden = false;
   by("verdict").textContent = verdict;
-  by("curl").textContent = curl();
+  by("curl").textContent = curl(shown.isFhir);
   by("save-report").hidden = !shown.report;
-  for (const pane of panes) if (!pane.root.hidden) pane.show(pane.root.querySelector("h3").textContent, pane.document);
   by("verdict").focus({ preventScroll: true });
   by("status").scrollIntoView({ block: "start" });
 }
-
-function say(text) {
-  by("status").textContent = text;
-}
-
-function fact(name, value, kind = "") {
-  const box = element("div", "", "");
-  box.append(element("dt", "", name), element("dd", kind, value));
-  by("facts").append(box);
-}
-
-function group(title, issues, side, open) {
-  if (!issues.length) return;
-  const box = element("details", "group", "");
-  box.open = open;
-  box.append(element("summary", "", `${title} (${issues.length})`));
-  const list = box.appendChild(element("ul", "", ""));
-  list.append(...issues.slice(0, MOST_SHOWN).map((issue) => item(issue, side)));
-  if (issues.length > MOST_SHOWN) {
-    list.append(element("li", "", `${issues.length - MOST_SHOWN} more: download the report.`));
-  }
-  by("issues").append(box);
-  by("issues").hidden = false;
-  for (const issue of issues) flag(issue, panes[side]);
-}
-
-function item({ severity, message, expected, remedy, path, pointer, code }, side) {
-  const made = element("li", severity, "");
-  made.append(element("strong", "", `${severity}: `), message ?? "");
-  if (expected) made.append(` Expected: ${expected}.`);
-  if (remedy) made.append(element("span", "remedy", ` ${remedy}`));
-  const line = /\bline (\d+)/.exec(message ?? "")?.[1];
-  if (pointer || (line && panes[side].document.isText)) {
-    const button = element("button", "place", pointer ? pointer : `line ${line}`);
-    button.title = path || "";
-    button.addEventListener("click", () => {
-      const { document: doc, view } = panes[side];
-      view.focus({ preventScroll: true });
-      panes[side].activate(doc.isText ? Math.min(line - 1, doc.lines.length - 1) : doc.find(pointer));
-      panes[side].root.scrollIntoView({ block: "nearest" });
-    });
-    made.append(" ", button);
-  }
-  if (code) {
-    const more = element("a", "code", code);
-    more.href = `errors#${code}`;
-    made.append(" ", more);
-  }
-  return made;
-}
-
-function flag({ severity, message, pointer }, pane) {
-  const line = pane.document.isText ? /\bline (\d+)/.exec(message)?.[1] - 1 : pointer && pane.document.find(pointer);
-  if (line >= 0 && severity !== "information") pane.flags.set(line, severity === "warning" ? "warned" : "wrong");
-  pane.draw();
-}
-
-function curl() {
-  const [path, type, file, result] = shown.isFhir
-    ? ["$to-case", FHIR, "bundle.json", "case.json"] : ["$to-fhir", JSON_TYPE, "case.json", "bundle.json"];
-  const credentials = apiKey ? `  -H "Authorization: Bearer $FHIR_ADAPTER_KEY" \\\n` : "";
-  const url = new URL(`fhir/${path}`, location.href);
-  return `curl -sS -H 'Content-Type: ${type}' \\\n${credentials}  --data-binary @${file} \\\n  '${url}' -o ${result}`;
-}
-
-const sum = (issues) => issues.reduce((all, { leaves }) => all + leaves, 0);
-const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
 // --- buttons, files ---------------------------------------------------------------------------
 
@@ -375,14 +235,27 @@ function save(text, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
+// Give a file to the endpoint; what is not UTF-8 would not arrive as it is.
 async function opened(file) {
-  if (file) await convert(await file.text(), file.name);
+  let text;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+  } catch {
+    return say(`${file.name} is not text in UTF-8.`);
+  }
+  await taken(text, file.name);
+}
+
+// Convert a document, and keep it where it can be edited, if it is not too large for that.
+async function taken(text, name) {
+  by("text").value = text.length > PACKED_FROM ? "" : text;
+  await convert(text, name);
 }
 
 by("examples").addEventListener("click", async ({ target }) => {
   if (!target.dataset.example) return;
   const response = await fetch(`page/example/${target.dataset.example}`).catch(() => null);
-  if (response?.ok) await convert(await response.text(), target.textContent);
+  if (response?.ok) await taken(await response.text(), target.textContent);
   else say("The endpoint does not answer.");
 });
 by("convert").addEventListener("click", () => {
@@ -392,7 +265,7 @@ by("convert").addEventListener("click", () => {
 });
 by("open").addEventListener("click", () => by("file").click());
 by("file").addEventListener("change", async ({ target }) => {
-  await opened(target.files[0]);
+  if (target.files[0]) await opened(target.files[0]);
   target.value = "";
 });
 document.addEventListener("dragover", (event) => {
@@ -406,13 +279,15 @@ for (const name of ["dragleave", "drop"]) {
 }
 document.addEventListener("drop", (event) => {
   event.preventDefault();
-  opened(event.dataTransfer.files[0]);
+  const { files } = event.dataTransfer;
+  if (files[0]) opened(files[0]);
+  else taken(event.dataTransfer.getData("text"), "Your document");
 });
 panes.forEach((pane, side) => {
   const name = () => (shown.isFhir === (side === 0) ? "bundle.json" : "case.json");
   pane.root.addEventListener("click", ({ target }) => {
-    if (target.dataset.act === "copy") copy(String(pane.document), target);
-    if (target.dataset.act === "save") save(String(pane.document), name());
+    if (target.dataset.act === "copy") copy(String(pane.json), target);
+    if (target.dataset.act === "save") save(String(pane.json), name());
   });
 });
 for (const type of ["pointermove", "click"]) by("timeline").addEventListener(type, pictured);

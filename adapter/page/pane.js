@@ -1,5 +1,7 @@
 // One document on the screen. Only the lines in sight are elements, so that a large Bundle stays quick.
 
+import { element } from "./shown.js";
+
 const LONGEST = 400; // characters of a line that are shown
 const SPARE = 20; // lines above and below those in sight
 
@@ -22,14 +24,14 @@ export class Pane {
     this.view.addEventListener("click", (event) => this.pointed(event, "hold"));
     this.view.addEventListener("pointerleave", () => this.chosen(this, -1, "leave"));
     this.view.addEventListener("keydown", (event) => this.pressed(event));
-    this.view.addEventListener("focus", () => this.document && this.active < 0 && this.activate(0));
+    this.view.addEventListener("focus", () => this.json && this.active < 0 && this.activate(0));
     const find = root.querySelector("input[type=search]");
     find.addEventListener("keydown", (event) => event.key === "Enter" && this.search(find, event.shiftKey ? -1 : 1));
   }
 
   show(title, doc) {
     this.root.querySelector("h3").textContent = title;
-    this.document = doc;
+    this.json = doc;
     this.active = -1;
     this.marks.clear();
     this.flags = new Map();
@@ -41,54 +43,70 @@ export class Pane {
     this.draw();
   }
 
+  // Lines that something is said about: line -> "wrong" or "warned".
+  flag(found) {
+    for (const [line, kind] of found) this.flags.set(line, kind);
+    this.paint();
+  }
+
   measure() {
     const probe = this.rows.appendChild(this.row(0));
     this.height = probe.getBoundingClientRect().height || 20;
     probe.remove();
-    this.space.style.height = `${this.height * this.document.lines.length}px`;
+    this.space.style.height = `${this.height * this.json.lines.length}px`;
   }
 
   later() {
     this.waiting ??= requestAnimationFrame(() => {
       this.waiting = undefined;
-      if (this.document) this.draw();
+      if (this.json) this.draw();
     });
   }
 
+  // Make the lines in sight; what is there already stays, or a pointer would lose what it is on.
   draw() {
-    const { lines } = this.document;
+    const { lines } = this.json;
     const first = Math.max(0, Math.floor(this.view.scrollTop / this.height) - SPARE);
-    const count = Math.ceil(this.view.clientHeight / this.height) + 2 * SPARE;
+    const last = Math.min(lines.length, first + Math.ceil(this.view.clientHeight / this.height) + 2 * SPARE);
     const made = [];
-    for (let i = first; i < Math.min(lines.length, first + count); i++) made.push(this.row(i));
+    const there = new Map([...this.rows.children].map((row) => [Number(row.dataset.line), row]));
+    for (let i = first; i < last; i++) made.push(there.get(i) ?? this.row(i));
+    if (made.length !== there.size || made.some((row) => !row.isConnected)) this.rows.replaceChildren(...made);
     this.rows.style.transform = `translateY(${first * this.height}px)`;
-    this.rows.replaceChildren(...made);
-    const active = this.active >= first && this.active < first + count;
-    if (active) this.view.setAttribute("aria-activedescendant", `${this.root.id}-${this.active}`);
-    else this.view.removeAttribute("aria-activedescendant");
+    this.paint();
+  }
+
+  // Show which of the lines in sight are lit, held or flagged.
+  paint() {
+    this.view.removeAttribute("aria-activedescendant");
+    for (const row of this.rows.children) {
+      const i = Number(row.dataset.line);
+      const active = i === this.active;
+      row.className = `row ${this.flags.get(i) ?? ""}`;
+      row.classList.toggle("mark", this.marks.has(i));
+      row.classList.toggle("active", active);
+      if (row.role) row.ariaSelected = active;
+      if (active) this.view.setAttribute("aria-activedescendant", row.id);
+    }
   }
 
   row(i) {
-    const line = this.document.lines[i];
-    const { name, text } = this.document.shown(i);
-    const row = document.createElement("div");
-    row.className = "row";
+    const { lines, isText } = this.json;
+    const line = lines[i];
+    const { name, text } = this.json.shown(i);
+    const row = element("div", "row", "");
     row.dataset.line = i;
     row.style.paddingInlineStart = `${line.depth * 1.5 + 1}ch`;
-    if (line.closes) row.setAttribute("aria-hidden", "true");
+    if (line.closes) row.ariaHidden = "true";
     else {
+      const kids = lines[line.parent]?.kids ?? [];
       row.role = "treeitem";
       row.id = `${this.root.id}-${i}`;
-      const around = line.parent < 0 ? undefined : this.document.lines[line.parent].kids;
-      row.setAttribute("aria-level", line.depth + 1);
-      row.setAttribute("aria-setsize", around?.length ?? (this.document.isText ? this.document.lines.length : 1));
-      row.setAttribute("aria-posinset", (around ? around.indexOf(i) : this.document.isText ? i : 0) + 1);
-      row.setAttribute("aria-selected", i === this.active);
+      row.ariaLevel = line.depth + 1;
+      row.ariaSetSize = isText ? lines.length : Math.max(1, kids.length);
+      row.ariaPosInSet = typeof line.step === "number" ? line.step + 1 : Math.max(0, kids.indexOf(i)) + 1;
     }
-    row.classList.toggle("active", i === this.active);
-    row.classList.toggle("mark", this.marks.has(i));
-    if (this.flags.has(i)) row.classList.add(this.flags.get(i));
-    if (this.document.isText) row.append(element("span", "number", `${i + 1}`));
+    if (isText) row.append(element("span", "number", `${i + 1}`));
     if (name) row.append(element("span", "name", name));
     row.append(element("span", "value", text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text || " "));
     return row;
@@ -96,15 +114,15 @@ export class Pane {
 
   pointed(event, how) {
     const row = event.target.closest(".row");
-    if (!row || !this.document) return;
-    const line = this.document.open(Number(row.dataset.line));
+    if (!row || !this.json) return;
+    const line = this.json.open(Number(row.dataset.line));
     if (how === "hold") this.activate(line);
     else this.chosen(this, line, how);
   }
 
   pressed(event) {
-    if (!this.document || event.ctrlKey || event.metaKey || event.altKey) return;
-    const { lines } = this.document;
+    if (!this.json || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { lines } = this.json;
     const page = Math.max(1, Math.floor(this.view.clientHeight / this.height) - 1);
     const line = lines[Math.max(0, this.active)];
     const to = {
@@ -120,27 +138,27 @@ export class Pane {
 
   // The next line that is not a closing bracket.
   opened(line, way) {
-    const { lines } = this.document;
+    const { lines } = this.json;
     while (lines[line].closes && lines[line + way]) line += way;
-    return this.document.open(line);
+    return this.json.open(line);
   }
 
   // Make a line the one that keys act on, and hold it.
   activate(line) {
     this.active = line;
     this.reveal(line, "nearest");
-    this.chosen(this, line, "hold");
     this.draw();
+    this.chosen(this, line, "hold");
   }
 
   // Light up these lines, and all that is in them, and bring the first into sight.
   mark(found, reveal) {
     this.marks.clear();
     for (const line of found) {
-      for (let i = line; i <= this.document.lines[line].end; i++) this.marks.add(i);
+      for (let i = line; i <= this.json.lines[line].end; i++) this.marks.add(i);
     }
     if (reveal && found.length) this.reveal(found[0], "centre");
-    this.tell(found.length ? this.document.path(found[0]) + (found.length > 1 ? ` and ${found.length - 1} more` : "") : "");
+    this.tell(found.length ? this.json.path(found[0]) + (found.length > 1 ? ` and ${found.length - 1} more` : "") : "");
     this.draw();
   }
 
@@ -158,9 +176,9 @@ export class Pane {
   }
 
   search(input, way) {
-    const { lines } = this.document;
+    const { lines } = this.json;
     const wanted = input.value.toLowerCase();
-    const holds = (i) => Object.values(this.document.shown(i)).join("").toLowerCase().includes(wanted);
+    const holds = (i) => Object.values(this.json.shown(i)).join("").toLowerCase().includes(wanted);
     for (let step = 1; wanted && step <= lines.length; step++) {
       const i = (Math.max(0, this.active) + way * step + lines.length * 2) % lines.length;
       if (!lines[i].closes && holds(i)) {
@@ -171,11 +189,4 @@ export class Pane {
     input.setCustomValidity(wanted ? "It is not in this document." : "");
     input.reportValidity();
   }
-}
-
-export function element(name, className, text) {
-  const made = document.createElement(name);
-  made.className = className;
-  made.textContent = text;
-  return made;
 }

@@ -17,7 +17,7 @@ from adapter.settings import Settings
 from mappings import Issue, MappingError
 
 #: What needs no credentials: what the service says of itself, never what it converts or measures.
-OPEN = frozenset(("page", "openapi", "errors", "metadata", "resource", "livez", "readyz"))
+OPEN = frozenset(("page", "example", "openapi", "errors", "metadata", "resource", "livez", "readyz"))
 _REALM = 'Bearer realm="fhir-adapter"'
 
 

@@ -45,8 +45,8 @@ def report() -> Response:
         try:
             told = (_of_case if is_case else _of_fhir)(raw, document, tick)
         except MappingError as error:
-            direction = "case-to-fhir" if is_case else "fhir-to-case"
-            told = {**Report(direction, issues=list(error.issues)).as_json(), "r4": []}
+            refused = Report("case-to-fhir" if is_case else "fhir-to-case", issues=list(error.issues))
+            told = {**refused.as_json(), "r4": []}
         return answer(told, JSON)
 
 

@@ -5,15 +5,28 @@ const CLOSE = { "{": "}", "[": "]" };
 
 // A line: depth; text (the value, an opening bracket, or a closing one); parent (the line that holds it, or that a
 // closing bracket closes); step (member name or index in it); end (its last line); kids (lines, of a container).
-export class Document {
+export class JsonText {
   constructor(lines, isText = false) {
     Object.assign(this, { lines, isText });
+  }
+
+  // JSON; else NDJSON, which is read as one Bundle; else plain text.
+  static read(text) {
+    const entries = text.split("\n").filter((line) => line.trim()).map((line) => `{"resource":${line}}`);
+    for (const json of [text, `{"resourceType":"Bundle","type":"collection","entry":[${entries}]}`]) {
+      try {
+        return JsonText.of(json);
+      } catch {
+        continue;
+      }
+    }
+    return JsonText.ofText(text);
   }
 
   // What is no JSON is shown as it is.
   static ofText(text) {
     const lines = text.split("\n").map((line, i) => ({ depth: 0, text: line, parent: -1, step: i, end: i }));
-    return new Document(lines, true);
+    return new JsonText(lines, true);
   }
 
   // Throws SyntaxError for what is no JSON; whether it is good JSON is for the endpoint to say.
@@ -60,7 +73,7 @@ export class Document {
     };
     value(next(), 0, -1, "");
     if (text.slice(at).trim()) throw new SyntaxError("not JSON");
-    return new Document(lines);
+    return new JsonText(lines);
   }
 
   // The line itself, or the one that a closing bracket belongs to.
