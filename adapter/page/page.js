@@ -51,9 +51,11 @@ async function refused(error, doc, text, isFhir, signal) {
   if (!(error instanceof Refused)) error = new Refused([{ severity: "error", message: String(error), remedy: "" }], 0);
   let { issues } = error;
   if (!shown.output) {
-    if (error.status === 422) {
-      shown.report = await (await ask("page/report", text, isFhir ? FHIR : JSON_TYPE, signal)).json();
-      issues = shown.report.issues;
+    if (error.status === 422) { // the report has the pointers; without it the refusal is told as it came
+      const answer = await ask("page/report", text, isFhir ? FHIR : JSON_TYPE, signal).catch(() => null);
+      shown.report = await answer?.json().catch(() => null);
+      if (signal.aborted) return;
+      issues = shown.report?.issues ?? issues;
     }
     present("Not converted");
     panes[0].show(doc.isText ? "What you gave" : isFhir ? "FHIR, as received" : "Case", doc);
