@@ -41,7 +41,7 @@ def links(document: Any, *, patient: str | None = None, tick: Callable[[], None]
         if tick is not None:
             tick()
         if node.index >= 0:  # else the document only implies the resource
-            found += _of_resource(node, planned, read_.written[id(node)], to, pointers)
+            found += _of_resource(node, planned, to, pointers)
     return found
 
 
@@ -55,12 +55,10 @@ def _writing(found: Read) -> Writing:
     return Writing(found.case, by_key, found.subject, found.optional_codes, lambda: same_labels)
 
 
-def _of_resource(
-    node: Node, planned: Planned, old: dict[str, Json], to: Writing, pointers: dict[int, str]
-) -> Iterator[Link]:
+def _of_resource(node: Node, planned: Planned, to: Writing, pointers: dict[int, str]) -> Iterator[Link]:
     yield pointers[id(planned.item)], node.pointer
-    was = bare(node)
     to.spelled = node.spelled
+    was, old = bare(node), planned.table.write(planned, to)
     for pointer, other in _variants(planned, pointers):
         new = planned.table.write(other, to)
         for step in _touched(was, _difference(old, new), _difference(new, old)):

@@ -31,12 +31,19 @@ async function convert(text, name) {
     present(isFhir ? "Converted to a case" : "Converted to FHIR R4");
     panes[0].show(isFhir ? "FHIR, as received" : "Case", doc);
     panes[1].show(isFhir ? "Case" : "FHIR Bundle", JsonText.read(shown.output));
-    const [fhir, case_] = isFhir ? [text, shown.output] : [shown.output, text];
-    const late = await Promise.allSettled([report(text, isFhir, signal), timeline(case_, signal), relate(fhir, signal)]);
-    const failed = late.find(({ reason }) => reason && reason.name !== "AbortError");
-    if (failed) throw failed.reason;
   } catch (error) {
     if (error.name !== "AbortError") await refused(error, doc, text, isFhir, signal);
+    return;
+  }
+  const [fhir, case_] = isFhir ? [text, shown.output] : [shown.output, text];
+  // one after the other: together they would wait for each other in the endpoint
+  for (const more of [() => report(text, isFhir, signal), () => timeline(case_, signal), () => relate(fhir, signal)]) {
+    try {
+      await more();
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      await refused(error, doc, text, isFhir, signal);
+    }
   }
 }
 
@@ -44,9 +51,11 @@ async function refused(error, doc, text, isFhir, signal) {
   if (!(error instanceof Refused)) error = new Refused([{ severity: "error", message: String(error), remedy: "" }], 0);
   let { issues } = error;
   if (!shown.output) {
-    if (error.status === 422) {
-      shown.report = await (await ask("page/report", text, isFhir ? FHIR : JSON_TYPE, signal)).json();
-      issues = shown.report.issues;
+    if (error.status === 422) { // the report has the pointers; without it the refusal is told as it came
+      const answer = await ask("page/report", text, isFhir ? FHIR : JSON_TYPE, signal).catch(() => null);
+      shown.report = await answer?.json().catch(() => null);
+      if (signal.aborted) return;
+      issues = shown.report?.issues ?? issues;
     }
     present("Not converted");
     panes[0].show(doc.isText ? "What you gave" : isFhir ? "FHIR, as received" : "Case", doc);

@@ -71,7 +71,7 @@ function flagged({ severity, message, pointer }, doc) {
 
 // The SVG as a part of the page. Its styles are set one by one: the policy of the page allows none in attributes.
 export function picture(text) {
-  const plain = text.replace(/<style\b.*?<\/style>/gs, "").replaceAll(' style="', ' data-style="');
+  const plain = text.replace(/<(style)\b.*?<\/\1>/gs, "").replaceAll(' style="', ' data-style="');
   const svg = document.importNode(new DOMParser().parseFromString(plain, "image/svg+xml").documentElement, true);
   for (const drawn of svg.querySelectorAll("[data-style]")) {
     drawn.style.cssText = drawn.dataset.style;
