@@ -12,7 +12,7 @@ then by order; entry order is kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -32,22 +32,38 @@ _CHOICE = re.compile(
 )
 
 
-def leaves(json: Json) -> int:
-    """How many JSON leaves an element has; an empty object or array counts as one."""
-    if isinstance(json, dict):
-        return sum(map(leaves, json.values())) if json else 1
-    if isinstance(json, list):
-        return sum(map(leaves, json)) if json else 1
-    return 1
+def leaves(json: Json, apart: Collection[int] = ()) -> int:
+    """How many JSON leaves an element has; an empty object or array counts as one.
+
+    What is in it and ``apart`` (by its `id`) does not count.
+    """
+    kind = type(json)
+    if not json or (kind is not dict and kind is not list):
+        return 1
+    count = 0
+    for value in json.values() if kind is dict else json:
+        if type(value) is str:
+            count += 1
+        elif id(value) not in apart:
+            count += leaves(value, apart)
+    return count
 
 
 def same(a: Json, b: Json) -> bool:
     """Equal as JSON text: 1.80 is not 1.8, and True is not 1."""
-    if type(a) is not type(b):
+    kind = type(a)
+    if kind is not type(b):
         return False
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(value, b[name]) for name, value in a.items())
-    if isinstance(a, list):
+    if kind is str:
+        return bool(a == b)
+    if kind is dict:
+        if a.keys() != b.keys():
+            return False
+        for name, value in a.items():
+            if not same(value, b[name]):
+                return False
+        return True
+    if kind is list:
         return len(a) == len(b) and all(map(same, a, b))
     return str(a) == str(b)
 
@@ -71,19 +87,17 @@ def rest(was: Json, old: Json, pointer: str = "") -> Iterator[tuple[str, Json]]:
         return
     if isinstance(was, dict) and isinstance(old, dict) and was:
         for name, value in was.items():
-            step = f"{pointer}/{escape(name)}"
-            if name in old:
-                yield from rest(value, old[name], step)
-            else:
-                yield step, value
+            if name not in old:
+                yield f"{pointer}/{escape(name)}", value
+            elif value != old[name]:
+                yield from rest(value, old[name], f"{pointer}/{escape(name)}")
     elif isinstance(was, list) and isinstance(old, list) and was:
         twins = pair(was, old)
         for index, value in enumerate(was):
-            step = f"{pointer}/{index}"
-            if index in twins:
-                yield from rest(value, old[twins[index]], step)
-            else:
-                yield step, value
+            if index not in twins:
+                yield f"{pointer}/{index}", value
+            elif value != old[twins[index]]:
+                yield from rest(value, old[twins[index]], f"{pointer}/{index}")
     else:
         yield pointer, was
 
@@ -93,22 +107,34 @@ def rest(was: Json, old: Json, pointer: str = "") -> Iterator[tuple[str, Json]]:
 
 def pair(a: list[Json], b: list[Json], ours: bool = False) -> dict[int, int]:
     """index in ``a`` -> index in ``b`` of the items that are the same thing; ``ours``: both are the writer's."""
-    if len(a) == len(b) and all(map(same, a, b)):
-        return {i: i for i in range(len(a))}
     found: dict[int, int] = {}
-    taken: set[int] = set()
+    for index, (one, other) in enumerate(zip(a, b, strict=False)):
+        if not same(one, other):
+            break
+        found[index] = index
+    taken = set(found)
     for keys in (_exact, _anchors):
+        if len(found) in (len(a), len(b)):  # nothing is left of one of them
+            break
         _pair_by(keys, a, b, found, taken)
     left = [i for i in range(len(a)) if i not in found]
     right = [j for j in range(len(b)) if j not in taken]
-    _pair_in_order(_either_holds if ours else _holds, a, b, left, right, found)
-    left, right = [i for i in left if _loose(a[i], ours)], [j for j in right if _loose(b[j], ours)]
-    _pair_in_order(lambda one, other: not (_anchors(one) and _anchors(other)), a, b, left, right, found)
-    for _ in found:  # of items that are the same twice, the first is the first
-        for i, k in pairwise(sorted(found)):
-            if found[i] > found[k] and same(b[found[i]], b[found[k]]):
-                found[i], found[k] = found[k], found[i]
+    if left and right:
+        _pair_in_order(_either_holds if ours else _holds, a, b, left, right, found)
+        left, right = [i for i in left if _loose(a[i], ours)], [j for j in right if _loose(b[j], ours)]
+        _pair_in_order(lambda one, other: not (_anchors(one) and _anchors(other)), a, b, left, right, found)
+    _in_order(b, found)
     return found
+
+
+def _in_order(b: list[Json], found: dict[int, int]) -> None:
+    """Of items that are the same twice, the first is the first."""
+    places, swapped = sorted(found), True
+    while swapped:
+        swapped = False
+        for i, k in pairwise(places):
+            if found[i] > found[k] and same(b[found[i]], b[found[k]]):
+                found[i], found[k], swapped = found[k], found[i], True
 
 
 def _pair_in_order(
@@ -169,11 +195,14 @@ def _exact(item: Json) -> list[Any]:
 
 def frozen(json: Json) -> Any:
     """A value that is equal, and can be looked up, where the JSON text is the same but for the order of members."""
-    if isinstance(json, dict):
-        return ("{", frozenset((name, frozen(value)) for name, value in json.items()))
-    if isinstance(json, list):
-        return ("[", *map(frozen, json))
-    return (type(json).__name__, str(json))
+    kind = type(json)
+    if kind is str:
+        return json
+    if kind is dict:
+        return frozenset([(name, value if type(value) is str else frozen(value)) for name, value in json.items()])
+    if kind is list:
+        return tuple(map(frozen, json))
+    return (kind, str(json))
 
 
 def _anchors(item: Json) -> list[Any]:
