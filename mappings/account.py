@@ -75,16 +75,17 @@ def _envelope(read: Accountable) -> int:
 
 def _rest(read: Accountable, node: Node, plain: dict[str, Json], report: Report) -> int:
     """Report what of a mapped resource is not in the case; gives its leaves."""
-    reason = _reasons(node)
+    reason = _reasons(node) if node.problems else lambda pointer: None
     count = 0
     for pointer, json in lens.rest(plain, read.written[id(node)]):
         error = reason(pointer)
         code = error.code if error else _code_of(pointer, json, read, node)
+        size = lens.leaves(json)
         severity: Severity | None = None if code in _SOFT and code != "wrong-unit" else "warning"
         report.add(code if code in _SOFT else "unreadable-element", message=error.message if error else "",
                    path=where(node, pointer), pointer=node.pointer + pointer, expected=error.expected if error else "",
-                   disposition="kept", leaves=lens.leaves(json), severity=severity)  # fmt: skip
-        count += lens.leaves(json)
+                   disposition="kept", leaves=size, severity=severity)  # fmt: skip
+        count += size
     return count
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -70,12 +71,14 @@ def same(a: Json, b: Json) -> bool:
 
 def fhirpath(pointer: str) -> str:
     """The steps of a pointer within a resource as FHIRPath: /valueQuantity/code is .value.code."""
-    path = ""
-    for step in pointer.split("/")[1:]:
-        match = _CHOICE.fullmatch(step)
-        name = match[1] if match else step.removeprefix("_")
-        path += f"[{name}]" if name.isdigit() else f".{name}"
-    return path
+    return "".join(map(_fhirpath_step, pointer.split("/")[1:]))
+
+
+@lru_cache(4096)
+def _fhirpath_step(step: str) -> str:
+    match = _CHOICE.fullmatch(step)
+    name = match[1] if match else step.removeprefix("_")
+    return f"[{name}]" if name.isdigit() else f".{name}"
 
 
 # --- what is accounted for ------------------------------------------------------------------
@@ -112,11 +115,14 @@ def pair(a: list[Json], b: list[Json], ours: bool = False) -> dict[int, int]:
         if not same(one, other):
             break
         found[index] = index
+    here = len(found)
+    if here in (len(a), len(b)):  # nothing is left of one of them
+        return found
+    if len(a) == len(b) == here + 1:
+        return found | {here: here} if _may_be(a[here], b[here], ours) else found
     taken = set(found)
-    for keys in (_exact, _anchors):
-        if len(found) in (len(a), len(b)):  # nothing is left of one of them
-            break
-        _pair_by(keys, a, b, found, taken)
+    _pair_by(_hint, same, a, b, found, taken)
+    _pair_by(_anchors, None, a, b, found, taken)
     left = [i for i in range(len(a)) if i not in found]
     right = [j for j in range(len(b)) if j not in taken]
     if left and right:
@@ -125,6 +131,17 @@ def pair(a: list[Json], b: list[Json], ours: bool = False) -> dict[int, int]:
         _pair_in_order(lambda one, other: not (_anchors(one) and _anchors(other)), a, b, left, right, found)
     _in_order(b, found)
     return found
+
+
+def _may_be(one: Json, other: Json, ours: bool) -> bool:
+    """Whether two items that are not the same text are the same thing where there are no others."""
+    anchors, others = _anchors(one), _anchors(other)
+    if any(anchor in others for anchor in anchors):
+        return True
+    if type(one) is not type(other):
+        return False
+    fits = _either_holds(one, other) if ours else _holds(one, other)
+    return fits or (_loose(one, ours) and _loose(other, ours) and not (anchors and others))
 
 
 def _in_order(b: list[Json], found: dict[int, int]) -> None:
@@ -168,29 +185,37 @@ def _either_holds(a: Json, b: Json) -> bool:
 
 
 def _pair_by(
-    keys: Callable[[Json], list[Any]], a: list[Json], b: list[Json], found: dict[int, int], taken: set[int]
+    keys: Callable[[Json], list[Any]],
+    fits: Callable[[Json, Json], bool] | None,
+    a: list[Json],
+    b: list[Json],
+    found: dict[int, int],
+    taken: set[int],
 ) -> None:
-    """Pair the items that share a key, each at most once, in order."""
+    """Pair the items that share a key, and fit, each at most once, in order."""
     places: dict[Any, list[int]] = {}
-    for j in reversed(range(len(b))):
+    for j, other in enumerate(b):
         if j not in taken:
-            for key in keys(b[j]):
+            for key in keys(other):
                 places.setdefault(key, []).append(j)
-    for i, item in enumerate(a):
+    for i, item in enumerate(a) if places else ():
         if i in found:
             continue
         for key in keys(item):
-            stack = places.get(key, [])
-            while stack and stack[-1] in taken:
-                stack.pop()
-            if stack:
-                found[i] = stack.pop()
-                taken.add(found[i])
+            free = places.get(key, [])
+            fit = next((j for j in free if j not in taken and (fits is None or fits(item, b[j]))), None)
+            if fit is not None:
+                found[i] = fit
+                taken.add(fit)
+                free.remove(fit)
                 break
 
 
-def _exact(item: Json) -> list[Any]:
-    return [frozen(item)]
+def _hint(item: Json) -> list[Any]:
+    """What equal items share, at little cost."""
+    if isinstance(item, dict):
+        return [frozenset([value for value in item.values() if type(value) is str])]
+    return [len(item) if isinstance(item, list) else str(item)]
 
 
 def frozen(json: Json) -> Any:
