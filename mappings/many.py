@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mappings.codec import Codec, ReferenceCodec, Unread, no_modifier
 from mappings.report import Json
-from mappings.rows import Row, Shapes, _json_steps, _left, _list, _put, _reach, _steps, read_one
+from mappings.rows import Path, Row, Shapes, _left, _list, read_one
 
 if TYPE_CHECKING:
     from mappings.resource import AnyMap, Reading, Writing
@@ -22,7 +22,7 @@ class References(Row):
     """Keys <-> references in a list that other rows may share; each row reads its own kinds."""
 
     def __init__(self, name: str, field: str) -> None:
-        self.name, self.field, self.fields = name, field, (field,)
+        self.name, self.field, self.fields, self.member = name, field, (field,), name
 
     def bind(self, known: Shapes) -> None:
         self.shape = known[self.field]
@@ -55,7 +55,7 @@ class Owner(Row):
     """The reference from a part back to the item that holds it."""
 
     def __init__(self, name: str, many: bool) -> None:
-        self.name, self.many = name, many
+        self.name, self.many, self.member = name, many, name
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         ref = {"reference": to.owner_reference()}
@@ -80,6 +80,8 @@ class Each(Row):
 
     def __init__(self, field: str, table: AnyMap, forward: str | None) -> None:
         self.field, self.fields, self.table, self.forward = field, (field,), table, forward
+        self.name, _, self.inner = (forward or "").partition(".")
+        self.member = self.name
 
     def bind(self, known: Shapes) -> None:
         self.shape = known[self.field]
@@ -93,19 +95,17 @@ class Each(Row):
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         if self.forward is not None:
-            name, _, inner = self.forward.partition(".")
             refs = [{"reference": ref} for part in self.items(item) for ref in to.part_references(part, self.field)]
             if refs:
-                out.setdefault(name, []).extend({inner: ref} if inner else ref for ref in refs)
+                out.setdefault(self.name, []).extend({self.inner: ref} if self.inner else ref for ref in refs)
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        name, _, inner = (self.forward or "").partition(".")
-        for index, json in enumerate(_list(obj, name)):
+        for index, json in enumerate(_list(obj, self.name)):
             try:
                 no_modifier(json)
             except Unread as error:
-                raise error.at(name, index) from None
-            by.owns(json.get(inner) if inner and isinstance(json, dict) else json, self)
+                raise error.at(self.name, index) from None
+            by.owns(json.get(self.inner) if self.inner and isinstance(json, dict) else json, self)
 
 
 def each(field: str, table: AnyMap, forward: str | None = None) -> Row:
@@ -121,7 +121,8 @@ class Spread(Row):
     """A field of many values, of which a resource can hold one: one resource for each."""
 
     def __init__(self, path: str, codec: Codec, field: str) -> None:
-        self.steps, self.codec, self.field, self.fields = _steps(path), codec, field, (field,)
+        self.path, self.codec, self.field, self.fields = Path(path), codec, field, (field,)
+        self.member = self.path.member
 
     def bind(self, known: Shapes) -> None:
         if not known[self.field].many:
@@ -130,16 +131,16 @@ class Spread(Row):
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         if to.share is not None:
-            _put(out, self.steps, self.codec.write(to.share, to))
+            self.path.put(out, self.codec.write(to.share, to))
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        json = _reach(obj, self.steps)
+        json = self.path.get(obj)
         if json is MISSING:
             return
         try:
-            into[self.field] = (read_one(json, self.codec, by, _json_steps(self.steps)),)
+            into[self.field] = (read_one(json, self.codec, by, self.path.at),)
         except Unread as error:
-            _left(error.at(*_json_steps(self.steps)), False, by)
+            _left(error.at(*self.path.at), False, by)
 
 
 def spread(path: str, codec: Codec, field: str) -> Row:

@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from mappings.resource import Reading, Writing
 
 Shapes = dict[str, Shape]
+Steps = list[str | int]
 
 
 class Row:
     """One row. ``fields`` are the case fields that it maps.
 
-    ``parts`` are (member, field, codec) of what it writes, where no path of it tells.
+    ``member`` is the JSON member without which there is nothing to read, None if there is no one such;
+    ``parts`` are (member, field, codec) of what the row writes, where no path of it tells.
     """
 
     fields: tuple[str, ...] = ()
+    member: str | None = None
     parts: tuple[tuple[str, str, Codec | None], ...] = ()
 
     def bind(self, known: Shapes) -> None:
@@ -47,44 +50,46 @@ class Row:
 # --- paths ----------------------------------------------------------------------------------
 
 
-def _steps(path: str) -> tuple[str, ...]:
-    return tuple(path.split("."))
+class Path:
+    """Where an element lies in another: ``name.name``; ``name[0]`` is the first of a list.
 
+    ``steps`` are the names as they were given, ``at`` the same as steps through JSON, ``only`` is the one name of a
+    path that has no more.
+    """
 
-def _reach(obj: dict[str, Json], steps: tuple[str, ...]) -> Json:
-    """The value at the path, or `MISSING`; ``name[0]`` is the first of a list."""
-    here: Json = obj
-    for step in steps:
-        name = step.removesuffix("[0]")
-        if not isinstance(here, dict):
-            raise Unread("wrong-type", "The element has another shape.", "a JSON object")
-        no_modifier(here)
-        here = here.get(name, MISSING)
-        if name != step and here is not MISSING:
-            here = _need(here, list, "a JSON array")
-            here = here[0] if here else MISSING
-        if here is MISSING:
-            return MISSING
-    return here
+    def __init__(self, text: str) -> None:
+        self.steps = tuple(text.split("."))
+        self.names = tuple((step.removesuffix("[0]"), step.endswith("[0]")) for step in self.steps)
+        self.at: Steps = [step for name, first in self.names for step in ((name, 0) if first else (name,))]
+        self.member, first = self.names[0]
+        self.only = None if first or len(self.steps) > 1 else self.member
 
+    def get(self, obj: dict[str, Json]) -> Json:
+        """The value there, or `MISSING`."""
+        if self.only is not None:
+            return obj.get(self.only, MISSING)
+        here: Json = obj
+        for name, first in self.names:
+            if not isinstance(here, dict):
+                raise Unread("wrong-type", "The element has another shape.", "a JSON object")
+            no_modifier(here)
+            here = here.get(name, MISSING)
+            if first and here is not MISSING:
+                here = _need(here, list, "a JSON array")
+                here = here[0] if here else MISSING
+            if here is MISSING:
+                return MISSING
+        return here
 
-def _put(out: dict[str, Json], steps: tuple[str, ...], value: Json) -> None:
-    """Write the value at the path, making what lies on the way."""
-    for step in steps[:-1]:
-        name = step.removesuffix("[0]")
-        if name == step:
-            out = out.setdefault(name, {})
-        else:
-            out = out.setdefault(name, [{}])[0]
-    name = steps[-1].removesuffix("[0]")
-    out[name] = value if name == steps[-1] else [value]
-
-
-def _json_steps(steps: tuple[str, ...]) -> list[str | int]:
-    found: list[str | int] = []
-    for step in steps:
-        found += [step.removesuffix("[0]"), 0] if step.endswith("[0]") else [step]
-    return found
+    def put(self, out: dict[str, Json], value: Json) -> None:
+        """Write the value there, making what lies on the way."""
+        if self.only is not None:
+            out[self.only] = value
+            return
+        for name, first in self.names[:-1]:
+            out = out.setdefault(name, [{}])[0] if first else out.setdefault(name, {})
+        name, first = self.names[-1]
+        out[name] = [value] if first else value
 
 
 # --- single elements ------------------------------------------------------------------------
@@ -94,7 +99,10 @@ class At(Row):
     """A field at a path; a field of many values is a list there."""
 
     def __init__(self, path: str, codec: Codec, field: str) -> None:
-        self.steps, self.codec, self.field, self.fields = _steps(path), codec, field, (field,)
+        self.path, self.codec, self.field, self.fields = Path(path), codec, field, (field,)
+        self.member = self.path.member
+        #: the list where others add to it, of which the field is one
+        self.list = Path(path.removesuffix("[0]")) if path.endswith("[0]") else None
 
     def bind(self, known: Shapes) -> None:
         self.shape = known[self.field]
@@ -102,35 +110,36 @@ class At(Row):
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         value = getattr(item, self.field)
-        if value is None or value == ():
+        if value is None:
             return
-        written = [self.codec.write(v, to) for v in value] if self.shape.many else self.codec.write(value, to)
-        _put(out, self.steps, written)
+        if not self.shape.many:
+            self.path.put(out, self.codec.write(value, to))
+        elif value:
+            self.path.put(out, [self.codec.write(one, to) for one in value])
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        if self.steps[-1].endswith("[0]"):
-            return self._read_first(obj, by, into)
+        if self.list is not None:
+            return self._read_first(self.list, obj, by, into)
         try:
-            json = _reach(obj, self.steps)
+            json = self.path.get(obj)
             if json is MISSING:
                 return None
             if self.shape.many:
-                if found := read_many(_need(json, list, "a JSON array"), self.codec, by, self.steps):
+                if found := read_many(_need(json, list, "a JSON array"), self.codec, by, self.path.at):
                     into[self.field] = distinct(self.shape, found)
             else:
-                into[self.field] = read_one(json, self.codec, by, _json_steps(self.steps))
+                into[self.field] = read_one(json, self.codec, by, self.path.at)
         except Unread as error:
-            _left(error.at(*_json_steps(self.steps)), self.shape.required, by)
+            _left(error.at(*self.path.at), self.shape.required, by)
 
-    def _read_first(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+    def _read_first(self, path: Path, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         """Of a list that others add to, the first item that is understood."""
-        steps = (*self.steps[:-1], self.steps[-1].removesuffix("[0]"))
         fault = None
         try:
-            json = _reach(obj, steps)
+            json = path.get(obj)
             for index, one in enumerate(() if json is MISSING else _need(json, list, "a JSON array")):
                 try:
-                    into[self.field] = read_one(one, self.codec, by, [*_json_steps(steps), index])
+                    into[self.field] = read_one(one, self.codec, by, [*path.at, index])
                     return
                 except Unread as error:
                     fault = fault or error.at(index)
@@ -139,10 +148,10 @@ class At(Row):
             if fault is not None:
                 raise fault
         except Unread as error:
-            _left(error.at(*_json_steps(steps)), self.shape.required, by)
+            _left(error.at(*path.at), self.shape.required, by)
 
 
-def read_one(json: Json, codec: Codec, by: Reading, steps: list[str | int]) -> Any:
+def read_one(json: Json, codec: Codec, by: Reading, steps: Steps) -> Any:
     """The value of an element that lies at ``steps``: what is noted inside it gets its whole path."""
     by.steps.append(steps)
     try:
@@ -158,16 +167,16 @@ def _left(error: Unread, required: bool, by: Reading) -> None:
     by.unread(error)
 
 
-def read_many(items: list[Json], codec: Codec, by: Reading, steps: tuple[str, ...]) -> tuple[Any, ...]:
+def read_many(items: list[Json], codec: Codec, by: Reading, steps: Steps) -> tuple[Any, ...]:
     """Each item that can be read, in order."""
     found = []
     for index, json in enumerate(items):
         try:
-            found.append(read_one(json, codec, by, [*_json_steps(steps), index]))
+            found.append(read_one(json, codec, by, [*steps, index]))
         except Unread as error:
             if error.code == "modifier":
                 raise error.at(index) from None
-            by.unread(error.at(*_json_steps(steps), index))
+            by.unread(error.at(*steps, index))
     return tuple(found)
 
 
@@ -186,15 +195,15 @@ class OnlyOne(At):
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         for value in getattr(item, self.field)[:1]:
-            _put(out, self.steps, self.codec.write(value, to))
+            self.path.put(out, self.codec.write(value, to))
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         try:
-            json = _reach(obj, self.steps)
+            json = self.path.get(obj)
             if json is not MISSING:
-                into[self.field] = (read_one(json, self.codec, by, _json_steps(self.steps)),)
+                into[self.field] = (read_one(json, self.codec, by, self.path.at),)
         except Unread as error:
-            _left(error.at(*_json_steps(self.steps)), self.shape.required, by)
+            _left(error.at(*self.path.at), self.shape.required, by)
 
 
 def only_one(path: str, codec: Codec, field: str) -> Row:
@@ -206,16 +215,16 @@ class Fixed(Row):
     """A concept that is always written; where ``verify``, the resource must have it."""
 
     def __init__(self, path: str, term: Term, verify: bool) -> None:
-        self.steps, self.term, self.verify = _steps(path), term, verify
+        self.path, self.term, self.verify = Path(path), term, verify
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        _put(out, self.steps, term_json(self.term, to.optional_codes))
+        self.path.put(out, term_json(self.term, to.optional_codes))
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         if self.verify:
-            json = _reach(obj, self.steps)
+            json = self.path.get(obj)
             if not (isinstance(json, dict) and any(p in self.term.pairs for p in pairs(json.get("coding")))):
-                raise Unread("unmapped-code", "The code is another one.", self.term.code).at(*_json_steps(self.steps))
+                raise Unread("unmapped-code", "The code is another one.", self.term.code).at(*self.path.at)
 
 
 def fixed(path: str, term: Term) -> Row:
@@ -232,17 +241,17 @@ class Constant(Row):
     """A code that a resource of this table always has, such as a status that the case does not tell."""
 
     def __init__(self, path: str, term: Term) -> None:
-        self.steps, self.term = _steps(path), term
+        self.path, self.term = Path(path), term
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        _put(out, self.steps, self.term.code)
+        self.path.put(out, self.term.code)
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        json = _reach(obj, self.steps)
+        json = self.path.get(obj)
         if json == "entered-in-error":
-            raise Unread("entered-in-error", "The record is marked as entered in error.").at(*_json_steps(self.steps))
+            raise Unread("entered-in-error", "The record is marked as entered in error.").at(*self.path.at)
         if json != self.term.code:
-            raise Unread("unmapped-code", "The code is another one.", self.term.code).at(*_json_steps(self.steps))
+            raise Unread("unmapped-code", "The code is another one.", self.term.code).at(*self.path.at)
 
 
 def constant(path: str, term: Term) -> Row:
@@ -254,12 +263,12 @@ class Derived(Row):
     """An element that follows from the item or its owner: written, compared, never read."""
 
     def __init__(self, path: str, make: Callable[[Any, Writing], Json]) -> None:
-        self.steps, self.make = _steps(path), make
+        self.path, self.make = Path(path), make
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         value = self.make(item, to)
         if value is not None:
-            _put(out, self.steps, value)
+            self.path.put(out, value)
 
 
 def derived(path: str, make: Callable[[Any, Writing], Json]) -> Row:
@@ -271,7 +280,8 @@ class Flag(Row):
     """A field that is True or not given <-> a concept that is there or not."""
 
     def __init__(self, path: str, field: str, on: Term, off: Term | None) -> None:
-        self.steps, self.field, self.fields, self.on, self.off = _steps(path), field, (field,), on, off
+        self.path, self.field, self.fields, self.on, self.off = Path(path), field, (field,), on, off
+        self.list = Path(path.removesuffix("[0]"))
 
     def bind(self, known: Shapes) -> None:
         if known[self.field].words != (True,):
@@ -280,16 +290,16 @@ class Flag(Row):
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         term = self.on if getattr(item, self.field) else self.off
         if term is not None:
-            _put(out, self.steps, term_json(term, to.optional_codes))
+            self.path.put(out, term_json(term, to.optional_codes))
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        json = _reach(obj, (*self.steps[:-1], self.steps[-1].removesuffix("[0]")))
+        json = self.list.get(obj)
         concepts = json if isinstance(json, list) else [json]
         found = {pair for one in concepts if isinstance(one, dict) for pair in pairs(one.get("coding"))}
         if found & self.on.pairs:
             into[self.field] = True
         elif self.off is not None and not found & self.off.pairs:
-            raise Unread("unmapped-code", "The code is another one.", self.off.code).at(*_json_steps(self.steps))
+            raise Unread("unmapped-code", "The code is another one.", self.off.code).at(*self.path.at)
 
 
 def flag(path: str, field: str, on: Term, off: Term | None = None) -> Row:
@@ -333,20 +343,19 @@ class Nest(Row):
         """Put the new element in its place."""
         raise NotImplementedError
 
-    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, list[str | int]]:
+    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, Steps]:
         """The element and its path."""
         raise NotImplementedError
 
 
-def read_rows(
-    rows: tuple[Row, ...], obj: dict[str, Json], by: Reading, into: dict[str, Any], steps: list[str | int]
-) -> None:
+def read_rows(rows: tuple[Row, ...], obj: dict[str, Json], by: Reading, into: dict[str, Any], steps: Steps) -> None:
     """Read the rows from an element that lies at ``steps``."""
     by.steps.append(steps)
     try:
         no_modifier(obj)
         for row in rows:
-            row.read(obj, by, into)
+            if row.member is None or row.member in obj:
+                row.read(obj, by, into)
     except Unread as error:
         raise error.at(*steps) from None
     finally:
@@ -358,19 +367,19 @@ class Inside(Nest):
 
     def __init__(self, path: str, rows: tuple[Row, ...]) -> None:
         super().__init__(rows)
-        self.steps = _steps(path)
+        self.path = Path(path)
+        self.member = self.path.member
 
     def attach(self, out: dict[str, Json], inner: dict[str, Json]) -> None:
-        _put(out, self.steps, inner)
+        self.path.put(out, inner)
 
-    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, list[str | int]]:
-        json = _reach(obj, self.steps)
-        steps = _json_steps(self.steps)
+    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, Steps]:
+        json = self.path.get(obj)
         if json is MISSING:
-            return None, steps
+            return None, []
         if not isinstance(json, dict):
-            raise Unread("wrong-type", "The element has another shape.", "a JSON object").at(*steps)
-        return json, steps
+            raise Unread("wrong-type", "The element has another shape.", "a JSON object").at(*self.path.at)
+        return json, self.path.at
 
 
 class InList(Nest):
@@ -380,12 +389,12 @@ class InList(Nest):
         self, name: str, head: Callable[[], dict[str, Json]], is_it: Callable[[Json], bool], rows: tuple[Row, ...]
     ) -> None:
         super().__init__(rows)
-        self.name, self.head, self.is_it = name, head, is_it
+        self.name, self.head, self.is_it, self.member = name, head, is_it, name
 
     def attach(self, out: dict[str, Json], inner: dict[str, Json]) -> None:
         out.setdefault(self.name, []).append(self.head() | inner)
 
-    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, list[str | int]]:
+    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, Steps]:
         for index, json in enumerate(_list(obj, self.name)):
             if isinstance(json, dict) and self.is_it(json):
                 return json, [self.name, index]
@@ -422,6 +431,7 @@ class Listed(Row):
 
     def __init__(self, name: str, codec: Codec, field: str, is_ours: Callable[[dict[str, Json]], bool]) -> None:
         self.name, self.codec, self.field, self.fields, self.is_ours = name, codec, field, (field,), is_ours
+        self.member = name
 
     def bind(self, known: Shapes) -> None:
         self.shape = known[self.field]
@@ -452,6 +462,8 @@ def listed(name: str, codec: Codec, field: str, is_ours: Callable[[dict[str, Jso
 class Extension(Row):
     """A field as the value of an extension; many values are many extensions."""
 
+    member = "extension"
+
     def __init__(self, url: str, name: str | None, codec: Codec, field: str) -> None:
         self.url, self.name, self.codec, self.field, self.fields = url, name, codec, field, (field,)
 
@@ -461,22 +473,23 @@ class Extension(Row):
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         value = getattr(item, self.field)
-        if value is None or value == ():
+        if value is None:
             return
         for one in value if self.shape.many else (value,):
+            made = out.setdefault("extension", [])
             if isinstance(self.codec, ReferenceCodec):
-                bodies: list[Json] = [{self.name: {"reference": ref}} for ref in to.references(one)]
+                made += [{"url": self.url, self.name: {"reference": ref}} for ref in to.references(one)]
+            elif self.name is None:
+                made.append({"url": self.url} | self.codec.write(one, to))
             else:
-                written = self.codec.write(one, to)
-                bodies = [written if self.name is None else {self.name: written}]
-            out.setdefault("extension", []).extend({"url": self.url} | body for body in bodies)
+                made.append({"url": self.url, self.name: self.codec.write(one, to)})
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         found = []
         for index, json in enumerate(_list(obj, "extension")):
             if not isinstance(json, dict) or json.get("url") != self.url:
                 continue
-            steps: list[str | int] = ["extension", index, *([self.name] if self.name else [])]
+            steps: Steps = ["extension", index, *([self.name] if self.name else [])]
             try:
                 found.append(read_one(json if self.name is None else json.get(self.name), self.codec, by, steps))
             except Unread as error:

@@ -108,17 +108,17 @@ class Walk:
 
     @row.register
     def _(self, row: At, node: Node, need: bool) -> None:
-        leaf = self.mapped(reach(node, row.steps, need), row.field)
+        leaf = self.mapped(reach(node, row.path.steps, need), row.field)
         if isinstance(row, OnlyOne):
             leaf.max = "1"
-        if isinstance(row.codec, Word) and row.steps[-1].endswith("[0]"):  # others may add to the list
+        if isinstance(row.codec, Word) and row.path.steps[-1].endswith("[0]"):  # others may add to the list
             leaf = leaf.slice(row.codec.table, BY_VALUE)
             leaf.min = int(need)
         self.codec(row.codec, leaf, row.field)
 
     @row.register
     def _(self, row: Fixed, node: Node, need: bool) -> None:
-        self._concept(reach(node, row.steps, need), row.term, need)
+        self._concept(reach(node, row.path.steps, need), row.term, need)
 
     def _concept(self, leaf: Node, term: Term, need: bool) -> None:
         """An element that is this concept, or among whose repetitions this concept is."""
@@ -129,15 +129,15 @@ class Walk:
 
     @row.register
     def _(self, row: Constant, node: Node, need: bool) -> None:
-        reach(node, row.steps, need).pattern(row.term.code)
+        reach(node, row.path.steps, need).pattern(row.term.code)
 
     @row.register
     def _(self, row: Derived, node: Node, need: bool) -> None:
-        reach(node, row.steps, False).open = True
+        reach(node, row.path.steps, False).open = True
 
     @row.register
     def _(self, row: Flag, node: Node, need: bool) -> None:
-        leaf = self.mapped(reach(node, row.steps, need), row.field)
+        leaf = self.mapped(reach(node, row.path.steps, need), row.field)
         if row.off is None:
             self._concept(leaf, row.on, need)
         else:
@@ -145,7 +145,7 @@ class Walk:
 
     @row.register
     def _(self, row: Inside, node: Node, need: bool) -> None:
-        self.rows(row.rows, reach(node, row.steps, need), self.cls)
+        self.rows(row.rows, reach(node, row.path.steps, need), self.cls)
 
     @row.register
     def _(self, row: InList, node: Node, need: bool) -> None:
@@ -222,7 +222,7 @@ class Walk:
 
     @row.register
     def _(self, row: Spread, node: Node, need: bool) -> None:
-        self.mapped(reach(node, row.steps, False), row.field)
+        self.mapped(reach(node, row.path.steps, False), row.field)
 
     @row.register
     def _(self, row: Subject, node: Node, need: bool) -> None:
