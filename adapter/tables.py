@@ -113,7 +113,7 @@ def lines(row: Row, at: Place) -> Iterator[Line]:
 
 @lines.register
 def _at(row: At | Spread | Listed, at: Place) -> Iterator[Line]:
-    element = row.name if isinstance(row, Listed) else ".".join(row.path.steps)
+    element = row.member if isinstance(row, Listed) else ".".join(row.path.steps)
     yield from _holding(row, row.field, row.codec, element, at)
 
 
@@ -171,7 +171,7 @@ def _follows(row: Derived | Owner | Subject, at: Place) -> Iterator[Line]:
 @lines.register
 def _flag(row: Flag, at: Place) -> Iterator[Line]:
     holds = f"true={row.on.code} | left out={row.off.code if row.off else 'nothing'}"
-    yield at.line(row.field, "flag", ".".join(row.path.steps), holds=holds)
+    yield at.line(row.flag, "flag", ".".join(row.path.steps), holds=holds)
 
 
 @lines.register

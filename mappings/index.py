@@ -99,8 +99,8 @@ def base(ref: str) -> str:
 
 def absolute(ref: str, owner: Node) -> str:
     """A reference as an absolute one, where the owner's fullUrl tells its server; without its version."""
-    root = RESTFUL.fullmatch(owner.full_url or "")
-    return base(ref) if root is None or _ABSOLUTE.match(ref) else root[1] + base(ref)
+    root = None if _ABSOLUTE.match(ref) else RESTFUL.fullmatch(owner.full_url or "")
+    return base(ref) if root is None else root[1] + base(ref)
 
 
 def _only(found: list[Node] | None, ref: str, node: Node | None) -> Node | None:

@@ -43,9 +43,10 @@ def leaves(json: Json, apart: Collection[int] = ()) -> int:
         return 1
     count = 0
     for value in json.values() if kind is dict else json:
-        if type(value) is str:
+        kind = type(value)
+        if kind is not dict and kind is not list:
             count += 1
-        elif id(value) not in apart:
+        elif not apart or id(value) not in apart:
             count += leaves(value, apart)
     return count
 
@@ -58,12 +59,7 @@ def same(a: Json, b: Json) -> bool:
     if kind is str:
         return bool(a == b)
     if kind is dict:
-        if a.keys() != b.keys():
-            return False
-        for name, value in a.items():
-            if not same(value, b[name]):
-                return False
-        return True
+        return a.keys() == b.keys() and all(map(same, a.values(), map(b.__getitem__, a)))
     if kind is list:
         return len(a) == len(b) and all(map(same, a, b))
     return str(a) == str(b)

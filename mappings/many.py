@@ -7,12 +7,12 @@ item has many; ``unused`` for what an alternative cannot hold.
 
 from __future__ import annotations
 
-from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any
 
 from mappings.codec import Codec, ReferenceCodec, Unread, no_modifier
 from mappings.report import Json
-from mappings.rows import Path, Row, Shapes, _left, _list, read_one
+from mappings.rows import OnlyOne, Row, Shapes, _list, written
+from mappings.straight import Script
 
 if TYPE_CHECKING:
     from mappings.resource import AnyMap, Reading, Writing
@@ -30,8 +30,6 @@ class References(Row):
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         value = getattr(item, self.field)
-        if value is None or value == ():
-            return
         for key in value if self.shape.many else (value,):
             out.setdefault(self.name, []).extend({"reference": ref} for ref in to.references(key))
 
@@ -117,30 +115,16 @@ def each(field: str, table: AnyMap, forward: str | None = None) -> Row:
     return Each(field, table, forward)
 
 
-class Spread(Row):
+class Spread(OnlyOne):
     """A field of many values, of which a resource can hold one: one resource for each."""
-
-    def __init__(self, path: str, codec: Codec, field: str) -> None:
-        self.path, self.codec, self.field, self.fields = Path(path), codec, field, (field,)
-        self.member = self.path.member
 
     def bind(self, known: Shapes) -> None:
         if not known[self.field].many:
             raise TypeError(f"field {self.field} is not many")
-        self.codec = self.codec.bound(known[self.field])
+        super().bind(known)
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        if to.share is not None:
-            self.path.put(out, self.codec.write(to.share, to))
-
-    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        json = self.path.get(obj)
-        if json is MISSING:
-            return
-        try:
-            into[self.field] = (read_one(json, self.codec, by, self.path.at),)
-        except Unread as error:
-            _left(error.at(*self.path.at), False, by)
+    def writes(self, script: Script, out: str) -> None:
+        self.path.puts(script, out, written(script, self.codec, "to.share"))
 
 
 def spread(path: str, codec: Codec, field: str) -> Row:

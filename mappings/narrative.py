@@ -87,7 +87,7 @@ _SAY: dict[type, Callable[[Any, Names], str]] = {
 
 
 @cache
-def _told(cls: type) -> tuple[tuple[str, str, bool, bool], ...]:
+def _told(cls: Any) -> tuple[tuple[str, str, bool, bool], ...]:
     """(field, label, whether it holds keys, whether many) of what an item's narrative tells; parts tell themselves."""
     return tuple(
         (name, shape.json_name.replace("_", " "), shape.refs is not None, shape.many)
@@ -100,21 +100,28 @@ def _told(cls: type) -> tuple[tuple[str, str, bool, bool], ...]:
 def lines(item: Any, names: Names, title: str = "") -> list[tuple[str, str]]:
     """(label, words) of each field that says more than the title."""
     found = []
-    for name, label, keys, many in _told(type(item)):
+    kind: Any = type(item)
+    for name, label, keys, many in _told(kind):
         value = getattr(item, name)
         if value is None:
             continue
         if keys:
             value = tuple(names.get(key, key) for key in (value if many else (value,)))
         text = human(value, names)
-        if text and not (len(text) > 2 and text in title and _says(title, text)):
+        if text and not (len(text) > 2 and _says(title, text)):
             found.append((label, text))
     return found
 
 
 def _says(title: str, text: str) -> bool:
     """Whether the text stands in the title as words of its own."""
-    return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", title) is not None
+    at = title.find(text)
+    while at >= 0:
+        around = title[max(at - 1, 0) : at] + title[at + len(text) : at + len(text) + 1]
+        if not any(c.isalnum() or c == "_" for c in around):
+            return True
+        at = title.find(text, at + 1)
+    return False
 
 
 def block(title: str, item: Any, share: Any, names: Names) -> str:
@@ -134,7 +141,7 @@ def narrative(title: str, item: Any, share: Any, language: str, names: Names) ->
     return {"status": "generated", "div": f"{head}{block(title, item, share, names)}</div>"}
 
 
-#: XML forbids them.
+#: Control characters that XML forbids.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 

@@ -17,7 +17,7 @@ from mappings.codec import Unread, _need, dar_extension, own, pairs, plain, with
 from mappings.many import Each, Spread, Unused
 from mappings.narrative import narrative
 from mappings.report import Json
-from mappings.rows import Element, Row, at, bind_all, build, derived, extension, inside, inside_extension, read_rows
+from mappings.rows import Element, Row, Rows, at, bind_all, build, derived, extension, inside, inside_extension
 from mappings.shape import shapes
 from mappings.terms import Term
 from mappings.values import Item, Noted, Observed, Source
@@ -297,7 +297,7 @@ class ResourceMap:
         only: tuple[str, Any] | None = None,
         alternate: bool = False,
     ) -> None:
-        self.cls, self.type, self.rows, self.title = cls, type_, (*_common(cls, type_), *rows), title
+        self.cls, self.type, self.rows, self.title = cls, type_, Rows((*_common(cls, type_), *rows)), title
         self.name, self.profile, self.known_by, self.key, self.only = profile, own(profile), known_by, key, only
         self.alternate = alternate
         self.tables: tuple[ResourceMap, ...] = (self,)
@@ -329,8 +329,7 @@ class ResourceMap:
         out["meta"] = {"profile": [self.profile]} | to.labels()
         out["language"] = to.case.language
         out["identifier"] = [case_item(to.case, planned.key)]
-        for row in self.rows:
-            row.write(planned.item, out, to)
+        self.rows.write(planned.item, out, to)
         return out
 
     def text(self, planned: Planned, language: str, names: dict[str, str]) -> dict[str, Json]:
@@ -345,7 +344,7 @@ class ResourceMap:
         by = Reading(graph, node)
         if "implicitRules" in node.resource:
             raise Unread("modifier", "implicitRules may change what the resource means.").at("implicitRules")
-        read_rows(self.rows, node.resource, by, node.into, [])
+        self.rows.read(node.resource, by, node.into, [])
         missing = [name for name in self.required if name not in node.into]
         if missing:
             raise Unread("missing-field", f"Nothing gives {', '.join(missing)}.", "the element that gives it")

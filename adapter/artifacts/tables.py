@@ -137,7 +137,7 @@ class Walk:
 
     @row.register
     def _(self, row: Flag, node: Node, need: bool) -> None:
-        leaf = self.mapped(reach(node, row.path.steps, need), row.field)
+        leaf = self.mapped(reach(node, row.path.steps, need), row.flag)
         if row.off is None:
             self._concept(leaf, row.on, need)
         else:
@@ -166,10 +166,10 @@ class Walk:
 
     @row.register
     def _(self, row: Listed, node: Node, need: bool) -> None:
-        self.mapped(reach(node, (row.name,), need), row.field)
+        self.mapped(reach(node, (row.member,), need), row.field)
         if isinstance(row.codec, Element):  # others share the list, so that only the extensions say something
             marks = tuple(inner for inner in row.codec.rows if isinstance(inner, Extension))
-            self.rows(marks, root(self.table.type).child(row.name), row.codec.yields)
+            self.rows(marks, root(self.table.type).child(row.member), row.codec.yields)
 
     @row.register
     def _(self, row: Extension, node: Node, need: bool) -> None:

@@ -1,0 +1,53 @@
+"""Straight-line Python: what the rows of an element do, as the text of one function.
+
+Rows say their part of it in lines (`Row.writes`, `Row.reads`); the objects that a line needs go by a name.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Script:
+    """The text of one function under way."""
+
+    def __init__(self, about: str, name: str, parameters: str, names: dict[str, Any]) -> None:
+        self.about, self.title, self.names = about, name, dict(names)
+        self.lines = [f"def {name}({parameters}):"]
+        self._depth = 1
+
+    def say(self, *lines: str) -> None:
+        """Lines at this depth."""
+        self.lines += ["    " * self._depth + line for line in lines]
+
+    @contextmanager
+    def under(self, head: str) -> Iterator[None]:
+        """What is said in the block stands under this line; under none, at the same depth."""
+        if head:
+            self.say(head)
+            self._depth += 1
+        yield
+        if head:
+            self._depth -= 1
+
+    def name(self, thing: Any, hint: str) -> str:
+        """A name for an object."""
+        name = f"{hint}_{len(self.names)}"
+        self.names[name] = thing
+        return name
+
+    @property
+    def text(self) -> str:
+        """The function as Python text."""
+        return "\n".join([*self.lines, "    return", ""])
+
+    def compiled(self) -> Callable[..., None]:
+        """The function; a debugger and a traceback show its text."""
+        file = f"<{self.about}: {self.title}>"
+        linecache.cache[file] = len(self.text), None, self.text.splitlines(True), file
+        exec(compile(self.text, file, "exec"), self.names)
+        found: Callable[..., None] = self.names[self.title]
+        return found
