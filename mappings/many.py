@@ -26,7 +26,7 @@ class References(Row):
 
     def bind(self, known: Shapes) -> None:
         self.shape = known[self.field]
-        self.codec = ReferenceCodec().bound(self.shape)
+        ReferenceCodec().bound(self.shape)
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         value = getattr(item, self.field)
@@ -34,14 +34,10 @@ class References(Row):
             out.setdefault(self.name, []).extend({"reference": ref} for ref in to.references(key))
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        found: dict[str, None] = {}
-        for json in _list(obj, self.name):
-            try:
-                found[self.codec.read(json, by)] = None
-            except Unread:
-                continue
+        keys = (by.key_in_list(json, self.shape.refs or ()) for json in _list(obj, self.name))
+        found = tuple(dict.fromkeys(key for key in keys if key is not None))
         if found:
-            into[self.field] = tuple(found) if self.shape.many else next(iter(found))
+            into[self.field] = found if self.shape.many else found[0]
 
 
 def references(name: str, field: str) -> Row:

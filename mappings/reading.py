@@ -83,20 +83,30 @@ def _read_nodes(received: Received) -> None:
 
 def _parted(received: Received) -> bool:
     """Make items of their own of resources that share an item and no longer say the same; whether there were any."""
-    told: dict[str, str] = {}
     parted = False
-    for node in received.everyone:
-        if node.table is None or node.table.spread is None:
-            continue
-        name = node.table.spread.field
-        said = (
-            repr({field: value for field, value in node.into.items() if field != name})
-            if name in node.into
-            else f"nothing, {node.pointer}"
-        )
-        if told.setdefault(node.item_key, said) != said:
-            node.item_key, parted = f"{node.key.partition('.')[0][:55]}-{hash_of(node)}", True
+    for nodes in _items([n for n in received.everyone if n.table is not None and n.table.spread is not None]):
+        first, *others = [_said(node) for node in nodes] if len(nodes) > 1 else [""]
+        for node, said in zip(nodes[1:], others, strict=True):
+            if said != first:
+                node.item_key, parted = f"{node.key.partition('.')[0][:55]}-{hash_of(node)}", True
     return parted
+
+
+def _said(node: Node) -> str:
+    """What a resource that shares an item says of it, but for its share."""
+    assert node.table is not None
+    assert node.table.spread is not None
+    name = node.table.spread.field
+    told = repr({field: value for field, value in node.into.items() if field != name})
+    return told if name in node.into else f"nothing, {node.pointer}"
+
+
+def _items(nodes: list[Node]) -> list[list[Node]]:
+    """The nodes by item: the shares of one item together, at the place of the first."""
+    by_key: dict[str, list[Node]] = {}
+    for node in nodes:
+        by_key.setdefault(node.item_key, []).append(node)
+    return list(by_key.values())
 
 
 class Read:
@@ -122,7 +132,7 @@ class Read:
     def _case(self) -> Case:
         patient = self.received.patient
         sections: dict[str, Any] = {name: [] for name, _ in SECTIONS}
-        for shares in self._items([node for node in self.nodes if node.owner is None]):
+        for shares in _items([node for node in self.nodes if node.owner is None]):
             table = shares[0].table
             assert table is not None
             sections[_SECTION[table]].append(self._item(shares))
@@ -137,14 +147,6 @@ class Read:
         root["language"] = language if isinstance(language, str) and LANGUAGE.ok(language) else "und"
         return Case(**root, **_labels(patient.resource))
 
-    @staticmethod
-    def _items(nodes: list[Node]) -> list[list[Node]]:
-        """The nodes by item: the shares of one item together, at the place of the first."""
-        by_key: dict[str, list[Node]] = {}
-        for node in nodes:
-            by_key.setdefault(node.item_key, []).append(node)
-        return list(by_key.values())
-
     def _item(self, shares: list[Node]) -> Any:
         """One item, with its shares folded and its parts put in."""
         node = shares[0]
@@ -154,7 +156,7 @@ class Read:
             name = table.spread.field
             node.into[name] = tuple(value for share in shares for value in share.into.get(name, ())[:1])
         for row in table.each:
-            parts = tuple(self._item(s) for s in self._items(self._children.get((id(node), row.field), [])))
+            parts = tuple(self._item(s) for s in _items(self._children.get((id(node), row.field), [])))
             if parts:
                 node.into[row.field] = parts if row.shape.many else parts[0]
         item = table.make(node)

@@ -170,6 +170,14 @@ class Reading:
         except Unread:
             return None
 
+    def key_in_list(self, json: Json, kinds: tuple[str, ...]) -> str | None:
+        """The key of the item that a reference of a list means, if it is one of these kinds."""
+        target = self._meant(json)
+        if target is None or target.table is None or (kinds and target.table.cls.__name__ not in kinds):
+            return None
+        self._spell(target, json)
+        return target.item_key
+
     def owned_by(self, json: Json) -> None:
         """The reference names the owner of this resource, if its table can hold it."""
         target = self._meant(json)
@@ -344,7 +352,7 @@ class ResourceMap:
         by = Reading(graph, node)
         if "implicitRules" in node.resource:
             raise Unread("modifier", "implicitRules may change what the resource means.").at("implicitRules")
-        self.rows.read(node.resource, by, node.into, [])
+        self.rows.read(node.resource, by, node.into)
         missing = [name for name in self.required if name not in node.into]
         if missing:
             raise Unread("missing-field", f"Nothing gives {', '.join(missing)}.", "the element that gives it")

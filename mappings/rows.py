@@ -112,12 +112,16 @@ class Rows(tuple[Row, ...]):
     def _read(self) -> Callable[[dict[str, Json], Reading, dict[str, Any]], None]:
         return self.reading.compiled()
 
-    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any], steps: Steps) -> None:
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        """Take the facts out of an element."""
+        no_modifier(obj)
+        self._read(obj, by, into)
+
+    def read_at(self, steps: Steps, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         """Take the facts out of an element that lies at ``steps``."""
         by.steps.append(steps)
         try:
-            no_modifier(obj)
-            self._read(obj, by, into)
+            self.read(obj, by, into)
         except Unread as error:
             raise error.at(*steps) from None
         finally:
@@ -432,7 +436,7 @@ class Nest(Row):
         except Unread as error:
             return _left(error, False, by)
         if found is not None:
-            self.rows.read(found, by, into, steps)
+            self.rows.read_at(steps, found, by, into)
 
     def attach(self, script: Script, out: str, inner: str) -> None:
         """Say how the new element comes into its place."""
@@ -612,7 +616,7 @@ class Element:
 
     def read(self, json: Json, by: Reading) -> Any:
         into: dict[str, Any] = {}
-        self.rows.read(_need(json, dict, "a JSON object"), by, into, [])
+        self.rows.read(_need(json, dict, "a JSON object"), by, into)
         return build(self.yields, self.required, into)
 
 
@@ -656,7 +660,7 @@ class Embed(Row):
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         found: dict[str, Any] = {}
-        self.element.rows.read(obj, by, found, [])
+        self.element.rows.read(obj, by, found)
         if found:
             into[self.field] = build(self.element.yields, self.element.required, found)
 
