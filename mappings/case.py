@@ -18,7 +18,7 @@ from mappings.concepts.figure import FIGURE, Figure
 from mappings.concepts.finding import FINDING, FINDING_AS_CONDITION, Finding
 from mappings.concepts.literature import LITERATURE, Literature
 from mappings.concepts.measurement import MEASUREMENT, Measurement
-from mappings.concepts.monoclonal_protein import MONOCLONAL_PROTEIN, MonoclonalProtein
+from mappings.concepts.monoclonal_protein import CLONE_AS_RESULT, MONOCLONAL_PROTEIN, MonoclonalProtein
 from mappings.concepts.patient import PATIENT, Patient
 from mappings.concepts.product import PRODUCT, Product
 from mappings.concepts.specimen import SPECIMEN, Specimen
@@ -107,7 +107,7 @@ def _all_tables() -> Iterator[ResourceMap]:
             waiting += [row.table for row in table.each]
 
 
-#: Tables that only read and rewrite what others keep in another type of resource, with their section.
-ALTERNATES: dict[ResourceMap, str] = {FINDING_AS_CONDITION: "findings"}
+#: Tables that only read and rewrite what others keep in another resource, with their section; a part has none.
+ALTERNATES: dict[ResourceMap, str | None] = {FINDING_AS_CONDITION: "findings", CLONE_AS_RESULT: None}
 #: Every table, parts included, in the order of the sections.
 TABLES: tuple[ResourceMap, ...] = tuple(dict.fromkeys(_all_tables()))

@@ -6,21 +6,20 @@ at once, whatever else is wrong with it) and a `Case` made in Python.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
+from decimal import Decimal
+from functools import cache, reduce
+from itertools import chain
 from typing import Any
 
 from mappings.case import SECTIONS, Case
 from mappings.choices import WhenRow
+from mappings.compiled import Seen, look
 from mappings.report import Issue
-from mappings.resource import Planned
-from mappings.shape import Shape, shapes
-from mappings.values import Item, Quantity, Relative, ValueOrAbsent, When
-
-#: Control characters, halves of surrogate pairs and non-characters: neither JSON nor XHTML can carry them all.
-_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-GREATEST = 2**31 - 1  # FHIR integer
+from mappings.resource import Planned, ResourceMap
+from mappings.shape import Shape, shapes, unit_paths
+from mappings.values import GREATEST, UNFIT, Item, Quantity, Relative, ValueOrAbsent, When
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +59,10 @@ def places(node: Any, cls: type, pointer: str = "", item: str = "patient") -> It
     for shape in shapes(cls).values():
         value = _field(node, shape)
         made = not isinstance(node, dict)
-        if value is None and not (made and shape.required):
+        if value is None and not (made and (shape.required or shape.many)):
             continue
         here = f"{pointer}/{shape.json_name}"
-        many = shape.many and isinstance(value, list | tuple) and (value or not shape.required)
+        many = shape.many and isinstance(value, tuple if made else list | tuple) and (value or not shape.required)
         for step, one in [(f"{here}/{i}", v) for i, v in enumerate(value)] if many else [(here, value)]:
             place = Place(step, one, _chosen(shape, one), cls, item, made and not _fits(shape, one, value))
             yield place
@@ -90,17 +89,45 @@ def _chosen(shape: Shape, value: Any) -> Shape:
 
 def problems(root: Any) -> list[Issue]:
     """Every problem of a case, plain or made: fields, keys, references; of a made one also its rules."""
+    return [] if type(root) is Case and is_sound(root) else _explained(root)
+
+
+def is_sound(case: Case) -> bool:
+    """Whether a case is sound; one that is not surely so is for `problems` to explain."""
+    seen = Seen()
+    try:
+        look(case, seen)
+    except ValueError:
+        return False
+    return is_whole(case, seen)
+
+
+def is_whole(case: Case, seen: Seen) -> bool:
+    """Whether what the sound parts of a case say of each other holds."""
+    if any(_astray(key, kinds, seen.kinds) for key, kinds in seen.references):
+        return False
+    anchors: dict[str, list[tuple[str, str]]] = {}
+    for item, time in seen.times:
+        anchors.setdefault(item, []).append(("", time.anchor))
+    times = [("", time) for _, time in seen.times]
+    return next(chain(_circles(anchors), _room_problems(case, times, {})), None) is None
+
+
+def _explained(root: Any) -> list[Issue]:
     found = list(places(root, Case))
     issues = [problem for place in found for problem in _field_problems(place)]
     kinds: dict[str, str] = {"patient": "Patient"}
+    anchors: dict[str, list[tuple[str, str]]] = {}
     for place in found:
-        if place.shape.name == "key" and isinstance(place.value, str) and issubclass(place.parent, Item):
+        if isinstance(place.value, str) and place.shape.name == "key" and issubclass(place.parent, Item):
             if place.value in kinds:
                 issues.append(issue("duplicate-key", place.pointer, "a key that no other item has"))
             kinds[place.value] = place.parent.__name__
+        elif isinstance(place.value, str) and place.shape.name == "anchor" and place.parent is Relative:
+            anchors.setdefault(place.item, []).append((place.pointer, place.value))
     issues += [problem for place in found for problem in _reference_problems(place, kinds)]
     issues += _repeated(found)
-    issues += _circles(found)
+    issues += _circles(anchors)
     if isinstance(root, Case) and not issues:
         issues += _rule_problems(root, found)
     return issues
@@ -113,7 +140,7 @@ def _field_problems(place: Place) -> Iterator[Issue]:
     elif shape.many and value in ((), []):
         yield issue("missing-field", place.pointer, "one at least")
     elif isinstance(value, str):
-        if not value.isprintable() and _UNFIT.search(value):
+        if not value.isprintable() and UNFIT.search(value):
             yield issue("bad-text", place.pointer)
         for text in shape.texts:
             if not text.ok(value):
@@ -122,6 +149,8 @@ def _field_problems(place: Place) -> Iterator[Issue]:
         yield issue("bad-value", place.pointer, f"{shape.least} or more")
     elif shape.type is int and type(value) is int and not -GREATEST - 1 <= value <= GREATEST:
         yield issue("bad-value", place.pointer, f"{-GREATEST - 1} to {GREATEST}")
+    elif isinstance(value, Decimal) and not value.is_finite():
+        yield issue("bad-number", place.pointer)
     if shape.forms:
         names = [shape_.json_name for shape_ in shapes(shape.type).values() if _given(value, shape_)]
         for name in names:
@@ -135,10 +164,11 @@ def _given(value: Any, shape: Shape) -> bool:
 
 
 def _unit_problems(place: Place) -> Iterator[Issue]:
-    if place.shape.units:
-        for pointer, unit in _units(place.value, place.pointer):
-            if isinstance(unit, str) and unit not in place.shape.units:
-                yield issue("wrong-unit", f"{pointer}/unit", f"UCUM {' or '.join(place.shape.units)}")
+    for path in unit_paths(place.shape.type) if place.shape.units else ():
+        unit = reduce(_get, path, place.value)
+        if isinstance(unit, str) and unit not in place.shape.units:
+            expected = f"UCUM {' or '.join(place.shape.units)}"
+            yield issue("wrong-unit", "/".join((place.pointer, *path)), expected)
     if place.shape.type is Quantity and place.parent is not ValueOrAbsent and _get(place.value, "comparator"):
         yield issue("bad-value", f"{place.pointer}/comparator", "an exact number: a comparator goes with a result only")
 
@@ -147,23 +177,17 @@ def _get(node: Any, name: str) -> Any:
     return node.get(name) if isinstance(node, dict) else getattr(node, name, None)
 
 
-def _units(value: Any, pointer: str) -> Iterator[tuple[str, Any]]:
-    """The units of a quantity, of both ends of a range, of a value in one of these forms."""
-    if (unit := _get(value, "unit")) is not None:
-        yield pointer, unit
-    for name in ("low", "high", "quantity", "range"):
-        if (part := _get(value, name)) is not None:
-            yield from _units(part, f"{pointer}/{name}")
-
-
 def _reference_problems(place: Place, kinds: dict[str, str]) -> Iterator[Issue]:
     refs = place.shape.refs
-    if refs is None or not isinstance(place.value, str):
-        return
-    if place.value not in kinds:
-        yield issue("dangling-reference", place.pointer, f"the key of {_either(refs)}")
-    elif refs and kinds[place.value] not in refs:
-        yield issue("wrong-reference", place.pointer, f"the key of {_either(refs)}")
+    if refs is not None and isinstance(place.value, str) and (code := _astray(place.value, refs, kinds)):
+        yield issue(code, place.pointer, f"the key of {_either(refs)}")
+
+
+def _astray(key: str, wanted: tuple[str, ...], kinds: dict[str, str]) -> str:
+    """The code of a reference that leads nowhere, or to another kind; nothing where it is right."""
+    if key not in kinds:
+        return "dangling-reference"
+    return "wrong-reference" if wanted and kinds[key] not in wanted else ""
 
 
 def _either(kinds: tuple[str, ...]) -> str:
@@ -181,12 +205,8 @@ def _repeated(found: list[Place]) -> Iterator[Issue]:
             seen.add(one)
 
 
-def _circles(found: list[Place]) -> Iterator[Issue]:
-    """Relative times whose anchors lead back to themselves."""
-    anchors: dict[str, list[Place]] = {}
-    for place in found:
-        if place.shape.name == "anchor" and place.parent is Relative and isinstance(place.value, str):
-            anchors.setdefault(place.item, []).append(place)
+def _circles(anchors: dict[str, list[tuple[str, str]]]) -> Iterator[Issue]:
+    """Relative times whose anchors lead back to themselves: by item, the pointers and keys of its anchors."""
     done: set[str] = set()
     for start in anchors:
         trail: dict[str, None] = {}
@@ -199,11 +219,11 @@ def _circles(found: list[Place]) -> Iterator[Issue]:
             elif key not in done:
                 trail[key] = None
                 waiting.append((key, True))
-                for place in anchors.get(key, ()):
-                    if place.value in trail:
-                        yield issue("circular-anchor", place.pointer, "a time that does not depend on this one")
+                for pointer, anchor in anchors.get(key, ()):
+                    if anchor in trail:
+                        yield issue("circular-anchor", pointer, "a time that does not depend on this one")
                     else:
-                        waiting.append((place.value, False))
+                        waiting.append((anchor, False))
 
 
 def _rule_problems(case: Case, found: list[Place]) -> Iterator[Issue]:
@@ -214,19 +234,36 @@ def _rule_problems(case: Case, found: list[Place]) -> Iterator[Issue]:
         if is_dataclass(place.value):
             pointers[id(place.value)] = place.pointer
             yield from rule_issues(place.value, place.pointer)
-    elements = {}
+    times = [(place.pointer, place.value) for place in found if isinstance(place.value, Relative)]
+    yield from _room_problems(case, times, pointers)
+
+
+def _room_problems(case: Case, times: list[tuple[str, Relative]], pointers: dict[int, str]) -> Iterator[Issue]:
+    """What the tables have no room for, and relative times whose anchor holds no such time."""
+    elements: dict[str, frozenset[str]] = {}
     shares: set[str] = set()
     for planned in plan(case):
-        elements[planned.item_key] = {row.group for row in planned.table.rows if isinstance(row, WhenRow)}
+        elements[planned.item_key] = _time_elements(planned.table)
         if planned.share is not None:
             if planned.key in shares:
-                yield issue("id-collision", pointers[id(planned.share)], "a name that differs from the others")
+                where = pointers.get(id(planned.share), "")
+                yield issue("id-collision", where, "a name that differs from the others")
             shares.add(planned.key)
         for name in planned.table.unused:
             if getattr(planned.item, name) not in (None, ()):
-                where = f"{pointers[id(planned.item)]}/{name.rstrip('_')}"
+                where = f"{pointers.get(id(planned.item), '')}/{name.rstrip('_')}"
                 yield issue("rule", where, f"nothing: a {planned.table.type} has no place for it")
-    yield from _anchor_elements(found, elements)
+    for pointer, time in times:
+        have = elements.get(time.anchor, frozenset())
+        if time.anchor_element not in have:
+            expected = f"one of {', '.join(sorted(have))}" if have else "an anchor that has a time"
+            yield issue("rule", f"{pointer}/anchor_element", expected)
+
+
+@cache
+def _time_elements(table: ResourceMap) -> frozenset[str]:
+    """The elements in which the resources of a table hold a time."""
+    return frozenset(row.group for row in table.rows if isinstance(row, WhenRow))
 
 
 def rule_issues(node: Any, pointer: str) -> Iterator[Issue]:
@@ -234,16 +271,6 @@ def rule_issues(node: Any, pointer: str) -> Iterator[Issue]:
     for name, expected in node.rules() if hasattr(node, "rules") else ():
         code = "wrong-unit" if name.endswith("/unit") else "rule"
         yield issue(code, f"{pointer}/{name.rstrip('_')}", expected)
-
-
-def _anchor_elements(found: list[Place], elements: dict[str, set[str]]) -> Iterator[Issue]:
-    """``anchor_element`` names the element in which the anchor holds its time."""
-    for place in found:
-        if isinstance(place.value, Relative):
-            have = elements.get(place.value.anchor, set())
-            if place.value.anchor_element not in have:
-                expected = f"one of {', '.join(sorted(have))}" if have else "an anchor that has a time"
-                yield issue("rule", f"{place.pointer}/anchor_element", expected)
 
 
 def plan(case: Case) -> Iterator[Planned]:

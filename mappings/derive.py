@@ -1,4 +1,5 @@
-"""What a document implies and does not say: the course of administrations that name none, and their cycles.
+"""What a document implies and does not say: the course of administrations that name none, their cycles, and the
+panel of clones that a laboratory sends one by one.
 
 Nothing is written for it unless facts are added: the course is a node without a place in the
 document. Its basis is `derived`, and the report says so.
@@ -11,14 +12,16 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
-from mappings.codec import Unread
+from mappings.codec import Unread, dar_json, term_json
 from mappings.concepts.administration import ADMINISTRATION
+from mappings.concepts.monoclonal_protein import CLONE_AS_RESULT, MONOCLONAL_PROTEIN
 from mappings.concepts.product import DRUGS
 from mappings.concepts.therapy import DRUG
 from mappings.generated import resource_id
 from mappings.received import Received
 from mappings.report import Json
-from mappings.resource import SOURCE, Node, members
+from mappings.resource import SOURCE, Node, ResourceMap, members
+from mappings.terms import TERMS
 from mappings.values import Period, Source, When
 
 #: Infusions this many days apart at most are of one cycle; a gap of so many begins the next.
@@ -65,23 +68,45 @@ def _drug(received: Received, node: Node) -> str | None:
 
 def _course(received: Received, name: str, nodes: list[Node]) -> Node:
     """The course as a resource that nobody sent: its drug as the first administration has it."""
-    key = f"derived-{name}"
+    facts = {"status": "unknown", "medicationCodeableConcept": _concept(received, nodes[0])}
+    return _implied(received, DRUG, f"derived-{name}", facts, nodes, "administrations")
+
+
+def derive_panel(received: Received) -> None:
+    """Give the clones that a laboratory sends one by one, in no panel, one panel of unknown clonality."""
+    in_panels = {
+        id(t) for n in received.everyone if n.table is MONOCLONAL_PROTEIN for t in _targets(received, n, "hasMember")
+    }
+    nodes = [n for n in received.everyone if n.table is CLONE_AS_RESULT and id(n) not in in_panels]
+    if nodes:
+        facts = {
+            "status": "final",
+            "code": term_json(TERMS.m_protein_panel),
+            "dataAbsentReason": dar_json("unknown", None),
+        }
+        received.add(_implied(received, MONOCLONAL_PROTEIN, "derived-monoclonal-protein", facts, nodes, "clones"))
+        nodes[0].notes.append(("panel-derived", f"{_count(len(nodes), 'clone')}, without a panel."))
+
+
+def _implied(
+    received: Received, table: ResourceMap, key: str, facts: dict[str, Json], parts: list[Node], slot: str
+) -> Node:
+    """A resource that nobody sent and that holds these parts."""
     if any(node.key == key and node.table is not None for node in received.nodes):
         key += "-too"
     system, case_id = received.identity
-    id_ = resource_id(SimpleNamespace(case_system=system, case_id=case_id), DRUG.type, key)
+    id_ = resource_id(SimpleNamespace(case_system=system, case_id=case_id), table.type, key)
     resource: dict[str, Json] = {
-        "resourceType": DRUG.type,
+        "resourceType": table.type,
         "id": id_,
         "extension": [{"url": SOURCE, "extension": [{"url": "basis", "valueCode": "derived"}]}],
-        "status": "unknown",
-        "medicationCodeableConcept": _concept(received, nodes[0]),
-        "subject": nodes[0].resource.get("subject"),
+        **facts,
+        "subject": parts[0].resource.get("subject"),
     }
-    node = Node(-1, f"({key})", DRUG.type, resource, DRUG.type, f"urn:uuid:{id_}", key, key, table=DRUG)
-    node.container = nodes[0].container or nodes[0]  # where its references mean what they mean there
-    for administration in nodes:
-        administration.owner, administration.slot, administration.given = node, "administrations", True
+    node = Node(-1, f"({key})", table.type, resource, table.type, f"urn:uuid:{id_}", key, key, table=table)
+    node.container = parts[0].container or parts[0]  # where its references mean what they mean there
+    for part in parts:
+        part.owner, part.slot, part.given = node, slot, True
     return node
 
 

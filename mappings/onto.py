@@ -84,7 +84,7 @@ def _implied(
 
 def _times(item: Any) -> tuple[Any, ...]:
     """What the cycles of a derived course are made from, and what is made of it."""
-    return item.when, item.cycle, item.day, item.part_of, item.source
+    return tuple(getattr(item, name, None) for name in ("when", "cycle", "day", "part_of", "source"))
 
 
 def _fresh(to: Writing) -> Writing:

@@ -11,7 +11,7 @@ from mappings.case import ALTERNATES, SCHEMA_VERSION, SECTIONS, Case
 from mappings.check import places, plan, problems
 from mappings.codec import Unread, coding, pairs
 from mappings.concepts.patient import PATIENT
-from mappings.derive import derive_courses, group_cycles
+from mappings.derive import derive_courses, derive_panel, group_cycles
 from mappings.doubts import is_part
 from mappings.generated import SOFTWARE, is_generated, labels
 from mappings.received import Received, hash_of
@@ -21,7 +21,8 @@ from mappings.shape import shapes
 from mappings.terms import WORDS
 from mappings.values import INSTANT, LANGUAGE
 
-_SECTION = {table: name for name, any_map in SECTIONS for table in any_map.tables} | ALTERNATES
+_SECTION = {table: name for name, any_map in SECTIONS for table in any_map.tables}
+_SECTION |= {table: section for table, section in ALTERNATES.items() if section}
 
 
 def from_fhir(bundle: Any, *, patient: str | None = None, strict: bool = False) -> tuple[Case, Report]:
@@ -59,6 +60,7 @@ def _read_nodes(received: Received) -> None:
     while True:
         failed = False
         derive_courses(received)
+        derive_panel(received)
         for node in received.everyone:
             if not node.given:  # a derived owner stays
                 node.owner, node.slot = None, ""

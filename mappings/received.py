@@ -30,6 +30,8 @@ for _table in (*TABLES, *ALTERNATES):
             for _pair, _how in [*((p, "") for p in _term.pairs), *_term.loose.items()]:
                 _known.setdefault(_pair, (_table, _how))
 
+#: What the report says of what a document only implies.
+IMPLIED = ("course-derived", "cycle-grouped", "panel-derived")
 #: Elements that name the subject of a resource.
 _SUBJECTS = ("subject", "patient")
 _PATIENT = re.compile(r"(.*/)?Patient/([A-Za-z0-9.-]{1,64})")
@@ -174,7 +176,7 @@ class Received:
                 self.index.drop(node)
             if node.given:
                 node.given, node.owner, node.slot, node.derived = False, None, "", ()
-                node.notes = [note for note in node.notes if note[0] not in ("course-derived", "cycle-grouped")]
+                node.notes = [note for note in node.notes if note[0] not in IMPLIED]
         self.everyone = [node for node in self.everyone if node.index >= 0 or node is self.patient]
 
     def resolve(self, json: Json, node: Node) -> Node | None:

@@ -112,6 +112,12 @@ CATALOGUE: dict[str, Kind] = {
         "Administrations without a course were put into one.",
         "Send the MedicationStatement of the course, and refer to it.",
     ),
+    "panel-derived": Kind(
+        "informational",
+        "warning",
+        "Clones without a panel were put into one.",
+        "Send the panel that says how many clones there are, and have it name them as members.",
+    ),
     "cycle-grouped": Kind(
         "informational",
         "information",

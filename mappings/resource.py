@@ -184,17 +184,22 @@ class Reading:
         if target is None or target.table is None or self.node.table is None:
             return
         for row in target.table.each:
-            if self.node.table in row.table.tables:
+            if _fits(self.node.table, row.table):
                 self.node.owner, self.node.slot = target, row.field
                 self._spell(target, json)
 
     def owns(self, json: Json, row: Each) -> None:
         """The reference names a part of this resource, if the table can hold it."""
         target = self._meant(json)
-        if target is not None and target.table in row.table.tables:
+        if target is not None and target.table is not None and _fits(target.table, row.table):
             self._spell(target, json)
             if target.owner is None:
                 target.owner, target.slot = self.node, row.field
+
+
+def _fits(table: ResourceMap, slot: AnyMap) -> bool:
+    """Whether a resource of the table can be a part there; an alternate's can wherever its dataclass can."""
+    return table in slot.tables or (table.alternate and table.cls is slot.cls)
 
 
 class AnyMap(Protocol):

@@ -57,6 +57,14 @@ def _shapes(cls: Any) -> dict[str, Shape]:
     return found
 
 
+@cache
+def unit_paths(cls: Any) -> tuple[tuple[str, ...], ...]:
+    """Where the units of a value stand: of a quantity, of both ends of a range, of a value in one of these forms."""
+    inner = [(name, shape.type) for name, shape in shapes(cls).items() if name in ("low", "high", "quantity", "range")]
+    own = (("unit",),) if "unit" in shapes(cls) else ()
+    return (*own, *((name, *path) for name, type_ in inner for path in unit_paths(type_)))
+
+
 def _shape(name: str, hint: Any, required: bool) -> Shape:
     extra: dict[str, Any] = {"texts": ()}
     many = False

@@ -6,17 +6,20 @@ same is not read.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from mappings import dump_case
 from mappings.codec import ALIASES
+from mappings.concepts.monoclonal_protein import HeavyChain, LightChain
 from mappings.concepts.product import DRUGS
 from mappings.terms import SILENT, SYSTEMS, TERMS, rows
-from mappings.values import Duration
+from mappings.values import Duration, Quantity, Source, ValueOrAbsent
 from tests.corpus import needs_corpus, path
 from tests.sent import (
     FEVER,
@@ -508,13 +511,92 @@ def test_amount_of_m_protein_without_isotype(name: str) -> None:
     assert (case.monoclonal_protein, codes(report)) == ((), [])
 
 
-def test_immunofixation_as_text_is_not_half_read() -> None:
-    """ "IgG lambda" in words is told as not mapped: no clone is read out of prose."""
+LAMBDA = ("igg", "lambda")
+LAB = "https://lab.example/cs"
+ANSWERS: dict[str, tuple[Json, tuple[str, str] | None]] = {
+    "text": ({"valueString": "IgG lambda"}, LAMBDA),
+    "Greek": ({"valueString": " IgG-λ "}, LAMBDA),
+    "kappa": ({"valueString": "igM Kappa"}, ("igm", "kappa")),
+    "coded, with text": ({"valueCodeableConcept": coded(LAB, "igg_lambda") | {"text": "IgG lambda"}}, LAMBDA),
+    "coded, with display": ({"valueCodeableConcept": {"coding": [{"code": "7", "display": "IgG lambda"}]}}, LAMBDA),
+    "two": ({"valueCodeableConcept": {"coding": [{"display": "IgG lambda"}, {"display": "IgM lambda"}]}}, None),
+    "a code alone": ({"valueCodeableConcept": coded(LAB, "7")}, None),
+    "two clones": ({"valueString": "IgG lambda and IgM lambda"}, None),
+    "prose": ({"valueString": "No IgG lambda seen"}, None),
+    "a doubt": ({"valueString": "IgG lambda?"}, None),
+    "half": ({"valueString": "IgG"}, None),
+    "nothing": ({}, None),
+}  # fmt: skip
+
+
+def immunofixation(id_: str = "ife", **more: Json) -> dict[str, Json]:
+    """The result of an immunofixation, whatever it is."""
     code = coded("http://loinc.org", TERMS.immunofixation_interpretation.code)
-    text = {n: v for n, v in weight("i", code=code).items() if n != "valueQuantity"}
-    case, report = read(bundle(PATIENT, text | {"valueString": "IgG lambda"}))
-    assert (case.monoclonal_protein, case.measurements) == ((), ())
-    assert codes(report) == ["unknown-resource"]
+    return {n: v for n, v in weight(id_, code=code).items() if n != "valueQuantity"} | more
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_isotype_as_a_laboratory_says_it(name: str) -> None:
+    """Words such as IgG lambda and no more are a clone, in a derived panel of unknown clonality; prose is left."""
+    sent, chains = ANSWERS[name]
+    case, report = read(bundle(PATIENT, immunofixation(**sent)))
+    found = [(c.heavy_chain.type, c.light_chain.type) for panel in case.monoclonal_protein for c in panel.clones]
+    assert found == ([chains] if chains else [])
+    if chains:
+        (panel,) = case.monoclonal_protein
+        assert (panel.clonality, panel.source, panel.clones[0].quantity.absent.reason) == (
+            "unknown", Source("derived"), "unknown",
+        )  # fmt: skip
+    assert codes(report)[0] == ("panel-derived" if chains else "unreadable-resource")
+    assert set(codes(report)[1:]) <= {"unknown-element"}  # the sender's own spelling
+
+
+def test_two_immunofixations_are_two_clones_of_one_panel() -> None:
+    """How many clones there are is not counted: nobody says that these were all."""
+    sent = [immunofixation("a", valueString="IgG lambda"), immunofixation("b", valueString="IgM lambda")]
+    case, _ = read(bundle(PATIENT, *sent))
+    (panel,) = case.monoclonal_protein
+    assert ([c.heavy_chain.type for c in panel.clones], panel.clonality) == (["igg", "igm"], "unknown")
+
+
+def _of_clone(**facts: Any) -> Callable[[Any], Any]:
+    """An edit of the one clone."""
+
+    def edit(case: Any) -> Any:
+        (panel,) = case.monoclonal_protein
+        return replace(case, monoclonal_protein=(replace(panel, clones=(replace(panel.clones[0], **facts),)),))
+
+    return edit
+
+
+def _clonality(case: Any) -> Any:
+    """The panel is told now: it has to be written out."""
+    return replace(case, monoclonal_protein=(replace(case.monoclonal_protein[0], clonality="monoclonal"),))
+
+
+CLONE_EDITS: dict[str, tuple[Callable[[Any], Any], set[str]]] = {
+    "another chain": (_of_clone(heavy_chain=HeavyChain(type="iga")), {"valueString"}),
+    "half of it": (_of_clone(light_chain=None), {"valueString", "component"}),
+    "on what a chain rests": (_of_clone(light_chain=LightChain(type="lambda", source=Source("inferred"))),
+                              {"valueString", "component"}),
+    "a quantity": (_of_clone(quantity=ValueOrAbsent(Quantity(Decimal("1.80"), "g/L"))), {"component"}),
+    "a band": (_of_clone(band=2), {"component"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLONE_EDITS)
+def test_edit_of_an_immunofixation(name: str) -> None:
+    """The laboratory's Observation stays what it is; the changed fact is written into it."""
+    edit, elements = CLONE_EDITS[name]
+    sent = immunofixation(valueString="IgG lambda", note=[{"text": "seen twice"}])
+    found = changed(bundle(PATIENT, sent), edit)
+    assert {pointer.split("/")[4] for pointer in found} == elements
+
+
+def test_panel_that_is_told_is_written_out() -> None:
+    """A derived panel with a fact of its own becomes a resource that names the laboratory's Observation."""
+    found = changed(bundle(PATIENT, immunofixation(valueString="IgG lambda")), _clonality)
+    assert any(pointer.endswith("/hasMember/0/reference") for pointer in found)
 
 
 # --- nothing is invented ----------------------------------------------------------------------------

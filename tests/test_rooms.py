@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +36,7 @@ ORDER = [
     "concepts",
     "generated",
     "case",
+    "compiled",
     "check",
     "versions",
     "entries",
@@ -43,6 +46,7 @@ ORDER = [
     "derive",
     "composition",
     "plausibility",
+    "explain",
     "schema",
     "account",
     "reading",
@@ -81,6 +85,17 @@ def test_modules_look_downwards(path: Path) -> None:
     used = {name.split(".")[1] for name in imports(path) if name.startswith("mappings.") and name.count(".")}
     later = [name for name in used if name in ORDER and name != here and ORDER.index(name) > ORDER.index(here)]
     assert later == []
+
+
+def test_what_only_explains_is_not_imported_for_a_sound_case() -> None:
+    """marshmallow takes as long to import as the engine: only a refused document needs it."""
+    text = """
+import sys
+from mappings import dump_case, load_case
+dump_case(load_case(open("examples/published-case/case.json", "rb").read()))
+sys.exit("marshmallow" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", text], cwd=ROOT, check=False).returncode == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,17 +6,19 @@ why there is none, stands beside them in the same resource.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from mappings.choices import value, when, word_value
-from mappings.codec import coded, concept, plain
+from mappings.codec import Unread, coded, concept, plain
 from mappings.many import each
-from mappings.resource import ResourceMap, source, subject
-from mappings.rows import Element, also, at, component, embed, fixed
+from mappings.report import Json
+from mappings.resource import ResourceMap, members, source, subject
+from mappings.rows import Element, Row, Shapes, also, at, component, embed, fixed
 from mappings.terms import TERMS, WORDS
-from mappings.values import AtLeast, Concept, Forms, Observed, Source, Units, ValueOrAbsent, When
+from mappings.values import Absent, AtLeast, Concept, Forms, Observed, Source, Units, ValueOrAbsent, When
 
 TIMES = Forms("at", "period", "relative", "encounter", "absent")
 AMOUNT = Forms("quantity", "absent")
@@ -91,6 +93,17 @@ class MonoclonalProtein(Observed):
             yield "clones", "none-detected goes with no clone"
 
 
+_CHAINS = (
+    component(
+        TERMS.m_protein_heavy_chain,
+        embed(Element(HeavyChain, word_value("heavy-chain", "type"), source()), "heavy_chain"),
+    ),
+    component(
+        TERMS.m_protein_light_chain,
+        embed(Element(LightChain, word_value("light-chain", "type"), source()), "light_chain"),
+    ),
+)
+_BAND = component(TERMS.m_protein_band, at("valueInteger", plain(), "band"))
 CLONE = ResourceMap(
     Clone,
     "Observation",
@@ -100,18 +113,97 @@ CLONE = ResourceMap(
     when("effective", encounter=True),
     value("quantity"),
     at("method", concept(), "method"),
-    component(
-        TERMS.m_protein_heavy_chain,
-        embed(Element(HeavyChain, word_value("heavy-chain", "type"), source()), "heavy_chain"),
-    ),
-    component(
-        TERMS.m_protein_light_chain,
-        embed(Element(LightChain, word_value("light-chain", "type"), source()), "light_chain"),
-    ),
-    component(TERMS.m_protein_band, at("valueInteger", plain(), "band")),
+    *_CHAINS,
+    _BAND,
     profile="smx-monoclonal-protein",
     title=lambda item: "Monoclonal protein, one clone",
     known_by=("code", (TERMS.m_protein_clone,)),
+)
+
+
+class Isotype(Row):
+    """The two chains as the value of a laboratory's immunofixation: "IgG lambda", as text or as a coded answer's words.
+
+    Words that say more, or of several clones, are not read: no clone is taken out of prose. What the words cannot
+    say (half a clone, on what a chain rests) is written as components, as in a clone of our own.
+    """
+
+    fields = ("heavy_chain", "light_chain")
+    _words = re.compile(r"Ig([GAMDE])[ _-]{0,3}(?:(kappa|κ)|lambda|λ)", re.IGNORECASE)
+
+    def bind(self, known: Shapes) -> None:
+        for row in _CHAINS:
+            row.bind(known)
+
+    def write(self, item: Any, out: dict[str, Json], to: Any) -> None:
+        heavy, light = item.heavy_chain, item.light_chain
+        plain_chains = heavy and light and heavy.source is None and light.source is None
+        if plain_chains and not {heavy.type, light.type} & {"none", "unknown"}:
+            out["valueString"] = f"Ig{heavy.type[-1].upper()} {light.type}"
+        else:
+            for row in _CHAINS:
+                row.write(item, out, to)
+
+    def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
+        name = next((name for name in ("valueString", "valueCodeableConcept") if name in obj), None)
+        if name is None:
+            for row in _CHAINS:
+                row.read(obj, by, into)
+            return
+        said = {self._isotype(words) for words in self._said(obj[name])}
+        if len(said) != 1 or None in said:
+            raise Unread("unmapped-code", "The answer names no one isotype.", "words such as IgG lambda").at(name)
+        heavy, light = said.pop()  # type: ignore[misc]
+        into["heavy_chain"], into["light_chain"] = HeavyChain(type=heavy), LightChain(type=light)
+
+    @staticmethod
+    def _said(json: Json) -> list[Json]:
+        """The text, or where there is none the displays, which must agree."""
+        if not isinstance(json, dict):
+            return [json]
+        return [json["text"]] if "text" in json else [coding.get("display") for coding in members(json, "coding")]
+
+    def _isotype(self, words: Json) -> tuple[Any, Any] | None:
+        match = self._words.fullmatch(words.strip()) if isinstance(words, str) else None
+        return (f"ig{match[1].lower()}", "kappa" if match[2] else "lambda") if match else None
+
+
+class QuantityBeside(Row):
+    """The quantity where the value is the isotype: a component, or none, which says no more than that."""
+
+    fields = ("quantity",)
+    untold = ValueOrAbsent(absent=Absent("unknown"))
+
+    def __init__(self) -> None:
+        self.row = component(TERMS.m_protein_clone, value("quantity"))
+
+    def bind(self, known: Shapes) -> None:
+        self.row.bind(known)
+
+    def write(self, item: Any, out: dict[str, Json], to: Any) -> None:
+        if item.quantity != self.untold:
+            self.row.write(item, out, to)
+
+    def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
+        self.row.read(obj, by, into)
+        into.setdefault("quantity", self.untold)
+
+
+CLONE_AS_RESULT = ResourceMap(
+    Clone,
+    "Observation",
+    also("category[0]", TERMS.laboratory),
+    fixed("code", TERMS.immunofixation_interpretation),
+    subject(),
+    when("effective", encounter=True),
+    at("method", concept(), "method"),
+    Isotype(),
+    QuantityBeside(),
+    _BAND,
+    profile="smx-immunofixation",
+    title=lambda item: "Immunofixation, one clone",
+    known_by=("code", (TERMS.immunofixation_interpretation,)),
+    alternate=True,
 )
 FREE_LIGHT_CHAIN = ResourceMap(
     FreeLightChain,

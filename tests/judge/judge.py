@@ -8,13 +8,10 @@ it: what it finds, other people's code found.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
 import queue
 import re
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -23,11 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, Self
 
+from tests import maven
+
 _HERE = Path(__file__).resolve().parent
-_POM = _HERE / "pom.xml"
 _TARGET = _HERE / "target"
-_STAMP = _TARGET / "built-from"
-_JAVA_NEEDED = 17
 _JVM = [
     "-Xmx1g",
     "-XX:+ExitOnOutOfMemoryError",
@@ -66,46 +62,15 @@ class Message:
 
 def available() -> str | None:
     """None if the judge can be built and run here, else the reason, for a test to state."""
-    java = shutil.which("java")
-    if java is None:
-        return "no java on this machine"
-    banner = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', banner)
-    if version is None or int(version[1]) < _JAVA_NEEDED:
-        return f"java {_JAVA_NEEDED} or newer is needed, this is: {banner.strip()}"
-    missing = [tool for tool in ("mvn", "javac") if shutil.which(tool) is None]
-    return f"no {missing[0]} on this machine" if missing and not _is_built() else None
+    return maven.missing(_HERE)
 
 
 def build() -> None:
-    """Compile the Java program and gather its libraries, unless done for the present sources.
-
-    Maven is first asked to work offline, which suffices once its local repository is filled.
-    """
-    with _POM.open() as lock:  # of parallel test workers one builds and the others wait
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if _is_built():
-            return
-        for mode in (["--offline"], []):
-            shutil.rmtree(_TARGET, ignore_errors=True)  # or libraries of two versions would mix
-            command = ["mvn", "--quiet", "--batch-mode", *mode, "compile"]
-            result = subprocess.run(command, cwd=_HERE, capture_output=True, text=True, check=False)
-            if result.returncode == 0:
-                _STAMP.write_text(_fingerprint(), encoding="ascii")
-                return
-        raise JudgeError(f"Maven cannot build the judge:\n{result.stdout}{result.stderr}")
-
-
-def _is_built() -> bool:
-    return _STAMP.is_file() and _STAMP.read_text(encoding="ascii") == _fingerprint()
-
-
-def _fingerprint() -> str:
-    """A digest of what the build depends on; contents, for a checkout gives files new times."""
-    digest = hashlib.sha256()
-    for source in [_POM, *sorted(_HERE.glob("src/**/*.java"))]:
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
+    """Compile the Java program and gather its libraries, unless done for the present sources."""
+    try:
+        maven.build(_HERE)
+    except maven.BuildError as error:
+        raise JudgeError(str(error)) from None
 
 
 def write_fragments(directory: Path, systems: Mapping[str, Mapping[str, str | None]]) -> None:

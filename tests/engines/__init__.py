@@ -1,0 +1,1 @@
+"""The recipes for integration engines, run against the real endpoint."""

@@ -1,0 +1,182 @@
+"""What is compiled from the dataclasses knows sound cases from others exactly as the checks that explain do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import is_dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mappings import Case, MappingError, decode, dump_case, load_case
+from mappings.check import _explained, is_sound, is_whole
+from mappings.compiled import Seen, _Checking, _Writing, read
+from mappings.concepts.measurement import Measurement
+from mappings.explain import explained
+from mappings.shape import shapes
+from tests.goldens import NAMES, case_bytes
+from tests.refusals import refusals
+from tests.strategies import Choose, chooser, same, seeded
+
+#: What stands in a damaged place: other types, texts that fit nowhere, numbers at and beyond their ends.
+_WRONG: tuple[Any, ...] = (
+    None, True, False, 0, 1, -1, 2**31 - 1, 2**31, -(2**31) - 1, 1.5, Decimal("1.80"), Decimal("-0"), Decimal("NaN"),
+    Decimal("Infinity"), "", " ", "a", "patient", "present", "2021-02-30", "2021-06-01T10:00:00Z", "9999", "mm", "g",
+    "as-text", "x\x00", "\ud800", "\ufffe", "\x0c", "\u2028", "k" * 65, "http://a b", [], {}, ["a"], [None], ["a", "a"],
+    {"at": "2021"}, {"text": "x"}, {"value": 1, "unit": "mm"}, {"value": 1, "unit": "mm", "comparator": "<"},
+    {"system": "s:x", "code": "a"},
+    {"relative": {"anchor": "patient", "anchor_element": "onset", "relation": "before"}},
+)  # fmt: skip
+
+
+def quick(document: Any) -> Case | None:
+    """The case that the compiled functions make, if they take the document for sound."""
+    seen = Seen()
+    try:
+        case: Case = read(Case, document, seen)
+    except ValueError:
+        return None
+    return case if is_whole(case, seen) else None
+
+
+def slow(document: Any) -> Case | None:
+    """The case that the checks make which explain what is wrong; they never refuse without a reason."""
+    try:
+        return explained(document)
+    except MappingError as error:
+        if not error.issues:
+            raise
+        return None
+
+
+def places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Each container of a document with each of its keys or indices."""
+    for step in list(node) if isinstance(node, dict) else range(len(node)):
+        yield node, step
+        if isinstance(node[step], dict | list):
+            yield from places(node[step])
+
+
+def damaged(choose: Choose, document: dict[str, Any]) -> None:
+    """Change one place of the document: take it away, double it, put another place's value or a wrong one there."""
+    found = list(places(document))
+    node, step = found[choose(len(found))]
+    other, there = found[choose(len(found))]
+    match choose(5):
+        case 0:
+            del node[step]
+        case 1 if isinstance(node, list):
+            node.insert(step, node[step])
+        case 1:
+            node["unknown"] = node[step]
+        case 2:
+            node[step] = deepcopy(other[there])
+        case 3:
+            node[step] = [node[step]]
+        case _:
+            node[step] = deepcopy(_WRONG[choose(len(_WRONG))])
+
+
+def agree(document: Any) -> None:
+    """Both come to one verdict, and where they accept to one case, digit by digit."""
+    fast, sure = quick(document), slow(document)
+    assert (fast is None) == (sure is None)
+    assert fast is None or sure is None or (fast == sure and same(fast, sure))
+
+
+@given(st.integers(0, 10**9))
+def test_sound_documents_are_known_and_read_alike(seed: int) -> None:
+    """Every sound document is known as sound, and read to the same case; what is written is what was read."""
+    case = seeded(seed)
+    document = dump_case(case)
+    assert quick(document) is not None
+    agree(document)
+    assert document == plain(case)
+    assert is_sound(case)
+    assert same(load_case(document), case)
+
+
+@given(st.integers(0, 10**9), st.data())
+def test_damaged_documents_have_one_verdict(seed: int, data: Any) -> None:
+    """A document with one place changed is sound for both, or for neither."""
+    document = dump_case(seeded(seed, most=1))
+    damaged(chooser(data.draw), document)
+    agree(document)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_are_known(name: str) -> None:
+    """The examples never come to the checks that explain."""
+    document = decode(case_bytes(name))
+    assert quick(document) is not None
+    agree(document)
+
+
+@pytest.mark.parametrize("refusal", [r for r in refusals() if r.input == "case"], ids=lambda refusal: refusal.slug)
+def test_refusals_have_one_verdict(refusal: Any) -> None:
+    """What is refused with reasons is not taken for sound, and its mended twin is."""
+    for raw in (refusal.wrong, refusal.mended):
+        try:
+            document = decode(raw)
+        except MappingError:
+            continue
+        agree(document)
+
+
+@given(st.integers(0, 10**9), st.data())
+def test_made_cases_have_one_verdict(seed: int, data: Any) -> None:
+    """A case made in Python with one field put wrong past its constructor is sound for both looks, or for neither."""
+    choose = chooser(data.draw)
+    case = load_case(dump_case(seeded(seed, most=1)))  # anew: codings of the terms are not for breaking
+    made = list(objects(case))
+    node = made[choose(len(made))]
+    name = list(shapes(type(node)))[choose(len(shapes(type(node))))]
+    other = made[choose(len(made))]
+    value = (None, (), other, (other,), *_WRONG)[choose(len(_WRONG) + 4)]
+    object.__setattr__(node, name, value)
+    try:
+        sure = not _explained(case)
+    except (TypeError, AttributeError):  # it breaks the checks themselves: unhashable, or of a class of another kind
+        sure = False
+    assert is_sound(case) == sure
+
+
+def objects(node: Any) -> Iterator[Any]:
+    """A dataclass and all below it."""
+    yield node
+    for name in shapes(type(node)):
+        value = getattr(node, name)
+        for one in value if isinstance(value, tuple) else [value]:
+            if is_dataclass(one):
+                yield from objects(one)
+
+
+def plain(value: Any) -> Any:
+    """The document of a case, told a second time."""
+    if isinstance(value, tuple):
+        return [plain(one) for one in value]
+    if not is_dataclass(value):
+        return value
+    found = {shape.json_name: getattr(value, shape.name) for shape in shapes(type(value)).values()}
+    return {name: plain(one) for name, one in found.items() if one is not None and one != ()}
+
+
+def test_a_frozen_case_comes_out_of_the_reader() -> None:
+    """What was put together field by field is the dataclass itself, and frozen."""
+    case = load_case(case_bytes("minimal"))
+    assert type(case) is Case
+    with pytest.raises(AttributeError):
+        case.language = "de"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "text", [_Checking("read", Measurement), _Checking("look", Measurement), _Writing("write", Measurement)]
+)
+def test_the_compiled_text_names_each_field(text: Any) -> None:
+    """A field that the text forgets would be lost, or unchecked."""
+    source = text.source()
+    assert all(f"made.{name}" in source for name in shapes(Measurement))
