@@ -12,7 +12,7 @@ then by order; entry order is kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -80,25 +80,31 @@ def _fhirpath_step(step: str) -> str:
 # --- what is accounted for ------------------------------------------------------------------
 
 
-def rest(was: Json, old: Json, pointer: str = "") -> Iterator[tuple[str, Json]]:
+def rest(was: Json, old: Json, pointer: str = "") -> list[tuple[str, Json]]:
     """(pointer, element) of each topmost part of ``was`` that ``old`` does not reproduce."""
-    if was == old:  # enough here: codecs keep types and digits, so what is equal is also written alike
-        return
+    found: list[tuple[str, Json]] = []
+    if was != old:  # enough here: codecs keep types and digits, so what is equal is also written alike
+        _differ(was, old, pointer, found)
+    return found
+
+
+def _differ(was: Json, old: Json, pointer: str, found: list[tuple[str, Json]]) -> None:
+    """Gather the parts of two elements that are not equal."""
     if isinstance(was, dict) and isinstance(old, dict) and was:
         for name, value in was.items():
             if name not in old:
-                yield f"{pointer}/{escape(name)}", value
+                found.append((f"{pointer}/{escape(name)}", value))
             elif value != old[name]:
-                yield from rest(value, old[name], f"{pointer}/{escape(name)}")
+                _differ(value, old[name], f"{pointer}/{escape(name)}", found)
     elif isinstance(was, list) and isinstance(old, list) and was:
         twins = pair(was, old)
         for index, value in enumerate(was):
             if index not in twins:
-                yield f"{pointer}/{index}", value
+                found.append((f"{pointer}/{index}", value))
             elif value != old[twins[index]]:
-                yield from rest(value, old[twins[index]], f"{pointer}/{index}")
+                _differ(value, old[twins[index]], f"{pointer}/{index}", found)
     else:
-        yield pointer, was
+        found.append((pointer, was))
 
 
 # --- pairing lists --------------------------------------------------------------------------

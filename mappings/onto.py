@@ -199,8 +199,9 @@ def _rewrite(node: Node, planned: Planned, old: dict[str, Json], to: Writing, re
     """One resource: what it was, with the difference between its old and its new facts."""
     to.spelled = node.spelled
     new = planned.table.write(planned, to)
+    if wire.is_same_text(old, new):
+        return node.resource
     plain = bare(node)
-
     merged = lens.merge(plain, old, new, _telling(report, node))
     if merged is plain:
         return node.resource
