@@ -20,18 +20,25 @@ class Accountable(Protocol):
     document: Json
     all_nodes: list[Node]
     notices: list[Issue]
-    written: dict[int, dict[str, Json]]
+
+    def written(self, node: Node) -> dict[str, Json]:
+        """What the writer makes of what was read from a node."""
 
     @property
     def received(self) -> Graph:
         """What a reference means."""
 
 
-def bare(node: Node) -> dict[str, Json]:
-    """The resource without what is accounted for apart: a generated narrative, and contained resources."""
+def _apart(node: Node) -> list[str]:
+    """What of a resource is accounted for apart: a generated narrative, and contained resources."""
     text = node.resource.get("text")
-    apart = ["text"] if isinstance(text, dict) and text.get("status") == "generated" else []
-    apart += ["contained"] if node.holds else []
+    generated = isinstance(text, dict) and text.get("status") == "generated"
+    return [name for name, apart in (("text", generated), ("contained", node.holds)) if apart]
+
+
+def bare(node: Node) -> dict[str, Json]:
+    """The resource without what is accounted for apart."""
+    apart = _apart(node)
     return {name: value for name, value in node.resource.items() if name not in apart} if apart else node.resource
 
 
@@ -40,16 +47,16 @@ def account(read: Accountable) -> Report:
     report = Report("fhir-to-case", issues=list(read.notices))
     inside = narratives = made = 0
     for node in read.all_nodes:
-        plain = bare(node)
         size = lens.leaves(node.resource) - (lens.leaves(node.resource["contained"]) if node.holds else 0)
         inside += size
         if node.table is not None:
             for code, message in dict.fromkeys(node.notes):
                 report.add(code, message=message, path=where(node, ""), pointer=node.pointer,
                            disposition="derived")  # fmt: skip
-            text = lens.leaves(node.resource["text"]) if "text" in node.resource and "text" not in plain else 0
+            apart = _apart(node)
+            text = lens.leaves(node.resource["text"]) if "text" in apart else 0
             narratives += text
-            report.mapped += size - text - _rest(read, node, plain, report)
+            report.mapped += size - text - _rest(read, node, apart, report)
         elif is_generated(node.resource):
             made += size
         else:
@@ -73,11 +80,12 @@ def _envelope(read: Accountable) -> int:
     return 0 if id(read.document) in resources else lens.leaves(read.document, resources)
 
 
-def _rest(read: Accountable, node: Node, plain: dict[str, Json], report: Report) -> int:
+def _rest(read: Accountable, node: Node, apart: list[str], report: Report) -> int:
     """Report what of a mapped resource is not in the case; gives its leaves."""
+    old = read.written(node) | {name: node.resource[name] for name in apart}
     reason = _reasons(node) if node.problems else lambda pointer: None
     count = 0
-    for pointer, json in lens.rest(plain, read.written[id(node)]):
+    for pointer, json in lens.rest(node.resource, old):
         error = reason(pointer)
         code = error.code if error else _code_of(pointer, json, read, node)
         size = lens.leaves(json)

@@ -132,4 +132,4 @@ def is_generated(resource: dict[str, Any]) -> bool:
     """Whether this adapter made the resource beside a case."""
     meta = resource.get("meta")
     profiles = meta.get("profile") if isinstance(meta, dict) else None
-    return isinstance(profiles, list) and any(p in profiles for p in (PROVENANCE, SOFTWARE, COMPOSITION))
+    return isinstance(profiles, list) and (PROVENANCE in profiles or SOFTWARE in profiles or COMPOSITION in profiles)

@@ -16,7 +16,7 @@ from mappings.doubts import is_part
 from mappings.generated import SOFTWARE, is_generated, labels
 from mappings.received import Received, hash_of
 from mappings.report import Issue, Json, MappingError, Report
-from mappings.resource import Node, Writing, adopt, members
+from mappings.resource import Node, Planned, Writing, adopt, members
 from mappings.shape import shapes
 from mappings.terms import WORDS
 from mappings.values import INSTANT, LANGUAGE
@@ -127,7 +127,7 @@ class Read:
         self.settled = self._refuse_what_breaks_rules()
         if self.settled:
             self.optional_codes = any(node.licensed for node in self.nodes)
-            self._write_again()
+            self._plan()
 
     # assembling the case
 
@@ -198,27 +198,27 @@ class Read:
         """How the bundle itself would refer to the node."""
         return node.full_url or f"{node.type}/{node.resource.get('id')}"
 
-    def _write_again(self) -> None:
+    def _plan(self) -> None:
         self.plans = plans = list(plan(self.case))
         shares = {item: iter(nodes) for item, nodes in self._of_item.items()}
         writing: dict[str, list[Any]] = {}
         self.matched = [(next(shares[id(planned.item)]), planned) for planned in plans]
+        self._planned: dict[int, Planned] = {}
         for node, planned in self.matched:
             adopt(planned, node, self.ref(node))
             node.item_key = planned.item_key
+            self._planned[id(node)] = planned
             writing.setdefault(planned.item_key, []).append(planned)
         self.subject = self.ref(self.received.patient)
-        case = self.case
-        to = Writing(case, writing, self.subject, self.optional_codes, lambda: labels(case))
-        self.written: dict[int, dict[str, Json]] = {}
-        #: the same without what was derived
-        self.told: dict[int, dict[str, Json]] = {}
-        for node, planned in self.matched:
-            to.spelled = node.spelled
-            self.written[id(node)] = planned.table.write(planned, to)
-            if node.derived:
-                item = replace(planned.item, **dict.fromkeys(node.derived))
-                self.told[id(node)] = planned.table.write(replace(planned, item=item), to)
+        self._to = Writing(self.case, writing, self.subject, self.optional_codes, lambda: labels(self.case))
+
+    def written(self, node: Node, told: bool = False) -> dict[str, Json]:
+        """What the writer makes of what was read from a node; ``told``: without what was derived."""
+        planned = self._planned[id(node)]
+        if told and node.derived:
+            planned = replace(planned, item=replace(planned.item, **dict.fromkeys(node.derived)))
+        self._to.spelled = node.spelled
+        return planned.table.write(planned, self._to)
 
     def software_ref(self) -> str | None:
         """How the bundle refers to this adapter's own Device."""

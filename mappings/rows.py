@@ -51,12 +51,12 @@ class Row:
     def writes(self, script: Script, out: str) -> None:
         """Say how the row is written: by its method, unless it knows better."""
         if type(self).write is not Row.write:
-            script.say(f"{script.name(self.write, 'write')}(item, {out}, to)")
+            script.say(f"{script.name(self.write)}(item, {out}, to)")
 
     def reads(self, script: Script, obj: str) -> None:
         """Say how the row is read, likewise."""
         if type(self).read is not Row.read:
-            script.say(f"{script.name(self.read, 'read')}({obj}, by, into)")
+            script.say(f"{script.name(self.read)}({obj}, by, into)")
 
     def settle(self, resource: dict[str, Json], dropped: Callable[[str, Json], None]) -> None:
         """Take out foreign content that the resource's new facts make untrue."""
@@ -147,12 +147,12 @@ class Path:
 
     def gets(self, script: Script, obj: str) -> str:
         """The expression of the value there, or `MISSING`; one member is known to be there."""
-        return f"{obj}[{self.only!r}]" if self.only else f"{script.name(self.get, 'get')}({obj})"
+        return f"{obj}[{self.only!r}]" if self.only else f"{script.name(self.get)}({obj})"
 
     def puts(self, script: Script, out: str, value: str) -> None:
         """Say that the value of an expression is written there."""
         simple = f"{out}[{self.only!r}] = {value}"
-        script.say(simple if self.only else f"{script.name(self.put, 'put')}({out}, {value})")
+        script.say(simple if self.only else f"{script.name(self.put)}({out}, {value})")
 
     def get(self, obj: dict[str, Json]) -> Json:
         """The value there, or `MISSING`."""
@@ -201,14 +201,13 @@ class At(Row):
     def reads(self, script: Script, obj: str) -> None:
         if self.list is not None:
             return super().reads(script, obj)
-        at = script.name(self.path.at, "at")
-        with trying(script, f"*{at}", self.shape.required):
+        with trying(script, ", ".join(map(repr, self.path.at)), self.shape.required):
             script.say(f"json = {self.path.gets(script, obj)}")
             with script.under("" if self.path.only else "if json is not MISSING:"):
-                self.takes(script, at)
+                self.takes(script, repr(self.path.at))
 
     def takes(self, script: Script, at: str) -> None:
-        """Say what becomes of the ``json`` that lies ``at`` the path."""
+        """Say what becomes of the ``json`` that lies ``at`` these steps."""
         if not self.shape.many:
             return script.say(f"into[{self.field!r}] = {taken(script, self.codec, at)}")
         script.say(f"found = read_many(need(json, list, 'a JSON array'), {script.name(self.codec, 'codec')}, by, {at})")
@@ -237,14 +236,14 @@ class At(Row):
 
 def written(script: Script, codec: Codec, value: str) -> str:
     """The expression that writes the value of an expression."""
-    return value if isinstance(codec, Plain) else f"{script.name(codec.write, 'write')}({value}, to)"
+    return value if isinstance(codec, Plain) else f"{script.name(codec.write)}({value}, to)"
 
 
 def taken(script: Script, codec: Codec, steps: str) -> str:
     """The expression that reads ``json``, which lies at ``steps``."""
     if isinstance(codec, ConceptCodec | Element):  # what they note inside gets its whole path
         return f"read_one(json, {script.name(codec, 'codec')}, by, {steps})"
-    return f"{script.name(codec.read, 'read')}(json, by)"
+    return f"{script.name(codec.read)}(json, by)"
 
 
 @contextmanager
@@ -656,7 +655,7 @@ class Embed(Row):
         self.element.bound(known[self.field])
 
     def writes(self, script: Script, out: str) -> None:
-        script.say(f"{script.name(self.element.rows.write, 'write')}(item.{self.field}, {out}, to)")
+        script.say(f"{script.name(self.element.rows.write, 'embed')}(item.{self.field}, {out}, to)")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         found: dict[str, Any] = {}

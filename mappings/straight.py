@@ -33,9 +33,10 @@ class Script:
         if head:
             self._depth -= 1
 
-    def name(self, thing: Any, hint: str) -> str:
-        """A name for an object."""
-        name = f"{hint}_{len(self.names)}"
+    def name(self, thing: Any, hint: str = "") -> str:
+        """A name for an object; a method is called after its class: `write_When_3`."""
+        owner = type(getattr(thing, "__self__", None)).__name__
+        name = f"{hint or f'{thing.__name__}_{owner}'}_{len(self.names)}"
         self.names[name] = thing
         return name
 

@@ -314,3 +314,12 @@ def test_summary_tells_infusions_by_day_and_why_one_was_not_given() -> None:
 def test_summary_of_the_smallest_case_says_what_is_missing() -> None:
     """A case of nothing but a patient is told in a few lines, without empty headings."""
     assert clinical(case_of("minimal")).splitlines()[-1] == "  sex not stated, birth date not stated"
+
+
+def test_the_compiled_text_has_every_field() -> None:
+    """`table --compiled` shows what runs: each field that a row maps is written and read by it, or by a named method."""
+    for table in TABLES:
+        text = as_python([Line(table.cls.__name__, "", table.type, "", "", False, (), "")])
+        for row in table.rows:
+            for name in (row.field,) if row.field and type(row) in (At, Extension, Listed) else ():
+                assert f"item.{name}" in text and f"into[{name!r}]" in text or "read_At_" in text, (table.name, name)
