@@ -1,4 +1,5 @@
-"""The rows of a table: where a fact lives in a resource. Each row writes, reads, and checks itself.
+"""The rows of a table: where a fact lives in a resource. Each row writes, reads, and checks itself; those of one
+element are compiled to two functions (`Rows`), which `fhir-adapter table --compiled CONCEPT` shows.
 
 ``at`` an element; ``inside`` a nested element; ``extension`` and ``component``, found by their
 url or code; ``fixed`` and ``also`` for what is always written. Choice elements (`when`, `value`)
@@ -31,7 +32,7 @@ class Row:
 
     ``field`` is the one without which there is nothing to write, ``member`` the JSON member without which there is
     nothing to read; empty if no one is. ``parts`` are (member, field, codec) of what the row writes, where no path
-    of it tells.
+    of it tells. A row has the methods ``write`` and ``read``, or says in lines of Python what they would do.
     """
 
     fields: tuple[str, ...] = ()
@@ -44,9 +45,11 @@ class Row:
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         """Put the item's facts into the element."""
+        raise NotImplementedError("a row that says what it writes is run as one of `Rows`")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         """Take the facts out of the element; what is not understood is left there."""
+        raise NotImplementedError("a row that says what it reads is run as one of `Rows`")
 
     def writes(self, script: Script, out: str) -> None:
         """Say how the row is written: by its method, unless it knows better."""
@@ -57,6 +60,11 @@ class Row:
         """Say how the row is read, likewise."""
         if type(self).read is not Row.read:
             script.say(f"{script.name(self.read)}({obj}, by, into)")
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the row writes nothing: it only looks at what is read."""
+        return type(self).write is Row.write and type(self).writes is Row.writes
 
     def settle(self, resource: dict[str, Json], dropped: Callable[[str, Json], None]) -> None:
         """Take out foreign content that the resource's new facts make untrue."""

@@ -101,7 +101,7 @@ class Walk:
     @singledispatchmethod
     def row(self, row: Row, node: Node, need: bool) -> None:
         """A row that tells its own parts, or writes nothing."""
-        if not row.parts and type(row).write is not Row.write:
+        if not (row.parts or row.is_silent):
             raise TypeError(f"{type(row).__name__} does not tell what it writes; give it `parts`")
         for member, name, codec in row.parts:
             self.codec(codec, self.mapped(node.child(member), name), name)
