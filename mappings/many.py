@@ -28,10 +28,10 @@ class References(Row):
         self.shape = known[self.field]
         ReferenceCodec().bound(self.shape)
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        value = getattr(item, self.field)
-        for key in value if self.shape.many else (value,):
-            out.setdefault(self.name, []).extend({"reference": ref} for ref in to.references(key))
+    def writes(self, script: Script, out: str) -> None:
+        keys = f"item.{self.field}" if self.shape.many else f"(item.{self.field},)"
+        made = f"[{{'reference': ref}} for key in {keys} for ref in to.references(key)]"
+        script.say(f"{out}.setdefault({self.name!r}, []).extend({made})")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         keys = (by.key_in_list(json, self.shape.refs or ()) for json in _list(obj, self.name))
@@ -51,12 +51,11 @@ class Owner(Row):
     def __init__(self, name: str, many: bool) -> None:
         self.name, self.many, self.member = name, many, name
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        ref = {"reference": to.owner_reference()}
-        if self.many:
-            out.setdefault(self.name, []).append(ref)
-        else:
-            out[self.name] = ref
+    def writes(self, script: Script, out: str) -> None:
+        ref = "{'reference': to.owner_reference()}"
+        script.say(
+            f"{out}.setdefault({self.name!r}, []).append({ref})" if self.many else f"{out}[{self.name!r}] = {ref}"
+        )
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         for json in _list(obj, self.name) if self.many else [obj.get(self.name)]:

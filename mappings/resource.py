@@ -17,8 +17,9 @@ from mappings.codec import Unread, _need, dar_extension, own, pairs, plain, with
 from mappings.many import Each, Spread, Unused
 from mappings.narrative import narrative
 from mappings.report import Json
-from mappings.rows import Element, Row, Rows, at, bind_all, build, derived, extension, inside, inside_extension
+from mappings.rows import Element, Row, Rows, at, bind_all, build, derived, extension, inside, inside_extension, written
 from mappings.shape import shapes
+from mappings.straight import Script
 from mappings.terms import Term
 from mappings.values import Item, Noted, Observed, Source
 
@@ -218,8 +219,8 @@ class Subject(Row):
     def __init__(self, name: str, required: bool) -> None:
         self.name, self.required = name, required
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        out[self.name] = {"reference": to.subject_reference()}
+    def writes(self, script: Script, out: str) -> None:
+        script.say(f"{out}[{self.name!r}] = {{'reference': to.subject_reference()}}")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         if self.name not in obj and not self.required:
@@ -241,8 +242,9 @@ class Status(Row):
     fields = ("record_status",)
     codec = word("record-status")
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        out["status"] = self.codec.write(item.record_status, to) if item.record_status else "final"
+    def writes(self, script: Script, out: str) -> None:
+        given = written(script, self.codec, "item.record_status")
+        script.say(f"{out}['status'] = {given} if item.record_status else 'final'")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         status = obj.get("status")
