@@ -28,7 +28,7 @@ lint: $(READY)
 laws: $(READY)  ## the laws on 10,000 generated cases (long)
 	FHIR_ADAPTER_EXAMPLES=10000 $(BIN)/python -m pytest -q -n auto tests/test_laws.py
 
-bench: $(READY)  ## ratios, in one run
+bench: $(READY)  ## figures beside their goals and beside other libraries, in one run (some minutes)
 	$(BIN)/python -m tests.bench
 
 goldens: $(READY)  ## write the examples' bundles anew; read the difference before you commit it

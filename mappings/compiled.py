@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from mappings.shape import Shape, shapes, unit_paths
+from mappings.straight import Script
 from mappings.values import GREATEST, UNFIT, Item, Quantity, Relative, ValueOrAbsent, When
 
 
@@ -47,9 +48,7 @@ def write(made: Any) -> dict[str, Any]:
 
 @cache
 def _compiled(way: str, cls: Any) -> Callable[..., Any]:
-    text = (_Writing if way == "write" else _Checking)(way, cls)
-    exec(compile(text.source(), f"<{way} {cls.__name__}>", "exec"), text.names)
-    return text.names[way]  # type: ignore[no-any-return]
+    return (_Writing if way == "write" else _Checking)(way, cls).compiled()
 
 
 def _unfrozen(cls: type) -> type:
@@ -61,22 +60,12 @@ def _unfrozen(cls: type) -> type:
     return type(cls.__name__, (cls,), members)
 
 
-class _Function:
-    """The text of one function for one dataclass; ``names`` is what it refers to."""
+class _Function(Script):
+    """One function for one dataclass."""
 
-    def __init__(self, way: str, cls: type) -> None:
+    def __init__(self, way: str, cls: type, parameters: str, names: dict[str, Any]) -> None:
+        super().__init__(cls.__name__, way, parameters, names)
         self.way, self.cls, self.known = way, cls, tuple(shapes(cls).values())
-        self.names: dict[str, Any] = {}
-        self.lines: list[str] = []
-
-    def line(self, depth: int, *texts: str) -> None:
-        """Lines at a depth of indentation."""
-        self.lines += ["    " * depth + text for text in texts]
-
-    def name(self, value: Any, hint: str) -> str:
-        """A name for a value."""
-        hints = (hint, *(f"{hint}{n}" for n in range(2, 99)))
-        return next(name for name in hints if self.names.setdefault(name, value) is value)
 
     def of(self, cls: type) -> str:
         """The name of the same function for another dataclass."""
@@ -86,17 +75,17 @@ class _Function:
 class _Writing(_Function):
     """``write(made)``."""
 
-    def source(self) -> str:
-        """The text."""
-        self.line(0, "def write(made):", "    out = {}")
+    def __init__(self, way: str, cls: type) -> None:
+        super().__init__(way, cls, "made", {})
+        self.say("out = {}")
         for shape in self.known:
-            plain = self.plain(shape, "one" if shape.many else "value")
-            self.line(1, f"value = made.{shape.name}", "if value:" if shape.many else "if value is not None:")
-            if shape.many:
-                plain = "list(value)" if plain == "one" else f"[{plain} for one in value]"
-            self.line(2, f"out[{shape.json_name!r}] = {plain}")
-        self.line(1, "return out")
-        return "\n".join(self.lines)
+            self.say(f"value = made.{shape.name}")
+            with self.under("if value:" if shape.many else "if value is not None:"):
+                plain = self.plain(shape, "one" if shape.many else "value")
+                if shape.many:
+                    plain = "list(value)" if plain == "one" else f"[{plain} for one in value]"
+                self.say(f"out[{shape.json_name!r}] = {plain}")
+        self.say("return out")
 
     def plain(self, shape: Shape, var: str) -> str:
         """The plain value of one."""
@@ -109,89 +98,83 @@ class _Writing(_Function):
 class _Checking(_Function):
     """``read(made, item, seen)`` or ``look(made, item, seen)``, of what belongs to the item of a key."""
 
-    def source(self) -> str:
-        """The text."""
-        self.names |= {"Odd": Odd, "Decimal": Decimal, "unfit": UNFIT.search, "cls": self.cls, "new": object.__new__}
-        self.reading = self.way == "read"
-        self.line(0, f"def {self.way}(made, item, seen):")
-        self.refuse(1, f"type(made) is not {'dict' if self.reading else 'cls'}")
+    def __init__(self, way: str, cls: type) -> None:
+        names = {"Odd": Odd, "Decimal": Decimal, "unfit": UNFIT.search, "cls": cls, "new": object.__new__}
+        super().__init__(way, cls, "made, item, seen", names)
+        self.reading = way == "read"
+        self.refuse(f"type(made) is not {'dict' if self.reading else 'cls'}")
         if self.reading:
-            self.line(1, f"get, more = made.get, len(made) - {sum(shape.required for shape in self.known)}")
+            self.say(f"get, more = made.get, len(made) - {sum(shape.required for shape in self.known)}")
         for shape in self.known:
             self.field(shape)
         if self.reading:
-            self.refuse(1, "more")  # a member that is unknown, or null
-            self.line(1, f"made = new({self.name(_unfrozen(self.cls), 'unfrozen')})")
-            self.line(1, *(f"made.{shape.name} = _{shape.name}" for shape in self.known), "made.__class__ = cls")
-            if hasattr(self.cls, "__post_init__"):
-                self.line(1, "made.__post_init__()")
-        if hasattr(self.cls, "rules"):
-            self.line(1, "for _ in made.rules():", "    raise Odd")
-        if self.cls is Relative:
-            self.line(1, "seen.times.append((item, made))")
-        self.line(1, "return made")
-        return "\n".join(self.lines)
+            self.refuse("more")  # a member that is unknown, or null
+            self.say(f"made = new({self.name(_unfrozen(cls), 'unfrozen')})")
+            self.say(*(f"made.{shape.name} = _{shape.name}" for shape in self.known), "made.__class__ = cls")
+            if hasattr(cls, "__post_init__"):
+                self.say("made.__post_init__()")
+        if hasattr(cls, "rules"):
+            self.say("for _ in made.rules():", "    raise Odd")
+        if cls is Relative:
+            self.say("seen.times.append((item, made))")
+        self.say("return made")
 
-    def refuse(self, depth: int, condition: str) -> None:
+    def refuse(self, condition: str) -> None:
         """Refuse what is under a condition."""
-        self.line(depth, f"if {condition}:", "    raise Odd")
+        self.say(f"if {condition}:", "    raise Odd")
 
     def field(self, shape: Shape) -> None:
         """One field, in the variable ``_FIELD``."""
-        var, depth = f"_{shape.name}", 1
-        self.line(1, f"{var} = get({shape.json_name!r})" if self.reading else f"{var} = made.{shape.name}")
-        if not shape.required and (self.reading or not shape.many):
-            depth = 2
-            if shape.many:
-                self.line(1, f"if {var} is None:", f"    {var} = ()", "else:")
-            else:
-                self.line(1, f"if {var} is not None:")
-            if self.reading:
-                self.line(2, "more -= 1")
-        if shape.many:
-            self.several(depth, shape, var)
-        else:
-            self.single(depth, shape, var)
+        var, given = f"_{shape.name}", ""
+        self.say(f"{var} = get({shape.json_name!r})" if self.reading else f"{var} = made.{shape.name}")
+        if shape.many and self.reading and not shape.required:
+            self.say(f"if {var} is None:", f"    {var} = ()")
+            given = "else:"
+        elif not shape.many and not shape.required:
+            given = f"if {var} is not None:"
+        with self.under(given):
+            if given and self.reading:
+                self.say("more -= 1")
+            (self.several if shape.many else self.single)(shape, var)
         if shape.name == "key" and issubclass(self.cls, Item):
-            self.refuse(1, f"{var} in seen.kinds")
-            self.line(1, f"item = {var}", f"seen.kinds[item] = {self.cls.__name__!r}")
+            self.refuse(f"{var} in seen.kinds")
+            self.say(f"item = {var}", f"seen.kinds[item] = {self.cls.__name__!r}")
 
-    def several(self, depth: int, shape: Shape, var: str) -> None:
+    def several(self, shape: Shape, var: str) -> None:
         """A list, or a tuple."""
-        self.refuse(depth, f"type({var}) is not {'list' if self.reading else 'tuple'}")
+        self.refuse(f"type({var}) is not {'list' if self.reading else 'tuple'}")
         if shape.required:
-            self.refuse(depth, f"not {var}")
+            self.refuse(f"not {var}")
         anew = self.reading and (shape.is_object or shape.choices or shape.type is Decimal)
         if anew:
-            self.line(depth, "found = []")
-        self.line(depth, f"for one in {var}:")
-        self.single(depth + 1, shape, "one")
-        if anew:
-            self.line(depth + 1, "found.append(one)")
+            self.say("found = []")
+        with self.under(f"for one in {var}:"):
+            self.single(shape, "one")
+            if anew:
+                self.say("found.append(one)")
         if shape.words or shape.refs is not None:
-            self.refuse(depth, f"len(set({var})) != len({var})")
+            self.refuse(f"len(set({var})) != len({var})")
         if self.reading:
-            self.line(depth, f"{var} = tuple({'found' if anew else var})")
+            self.say(f"{var} = tuple({'found' if anew else var})")
 
-    def single(self, depth: int, shape: Shape, var: str) -> None:
+    def single(self, shape: Shape, var: str) -> None:
         """One value."""
         if shape.choices:
             text, other = sorted(shape.choices, key=lambda choice: choice.is_object)
-            self.line(depth, f"if type({var}) is str:")
-            self.single(depth + 1, text, var)
-            self.line(depth, "else:")
-            self.single(depth + 1, other, var)
+            with self.under(f"if type({var}) is str:"):
+                self.single(text, var)
+            with self.under("else:"):
+                self.single(other, var)
         elif shape.is_object:
-            self.line(depth, f"{var} = {self.of(shape.type)}({var}, item, seen)")
+            self.say(f"{var} = {self.of(shape.type)}({var}, item, seen)")
             for condition in self.wrong_object(shape, var):
-                self.refuse(depth, condition)
+                self.refuse(condition)
         else:
             if self.reading and shape.type is Decimal:
-                self.line(depth, f"if type({var}) is int:", f"    {var} = Decimal({var})")
-            conditions = (f"type({var}) is not {shape.type.__name__}", *self.wrong_plain(shape, var))
-            self.refuse(depth, " or ".join(conditions))
+                self.say(f"if type({var}) is int:", f"    {var} = Decimal({var})")
+            self.refuse(" or ".join((f"type({var}) is not {shape.type.__name__}", *self.wrong_plain(shape, var))))
             if shape.refs is not None:
-                self.line(depth, f"seen.references.append(({var}, {self.name(shape.refs, 'kinds')}))")
+                self.say(f"seen.references.append(({var}, {self.name(shape.refs, 'kinds')}))")
 
     def wrong_plain(self, shape: Shape, var: str) -> Iterator[str]:
         """What may be wrong with a value of the right type."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
+import json
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 import pytest
 
-import tests.bench
+import tests.bench.__main__ as bench
 from tests.bench.table import Row, medians
+
+ROW = Row("toy", 0.3, 0.33, "higher")
 
 
 @pytest.mark.parametrize(
@@ -53,9 +56,13 @@ def test_rounds_take_every_task_once_in_turn_after_a_warm_up() -> None:
     assert set(rounds) == {("a", "b"), ("b", "a")}
 
 
-def test_every_module_of_the_folder_has_rows() -> None:
-    """`make bench` asks each for its rows; helpers begin with an underscore."""
-    names = {info.name for info in pkgutil.iter_modules(tests.bench.__path__)}
-    modules = [import_module(f"tests.bench.{name}") for name in names if name != "table" and not name.startswith("_")]
-    assert {"engine", "others"} <= names
-    assert all(callable(module.rows) and module.__doc__ for module in modules)
+def test_every_module_with_rows_is_in_the_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`make bench` asks each module of the folder, and writes what was measured beside its goal and its verdict."""
+    found = bench.modules()
+    assert {"engine", "others"} <= found.keys()
+    assert "table" not in found
+    monkeypatch.setattr(bench, "modules", lambda: {"toy": SimpleNamespace(__doc__="A toy.", rows=lambda: [ROW])})
+    monkeypatch.setattr(bench, "OUT", tmp_path / "build" / "bench.json")
+    bench.main()
+    told = {"name": "toy", "value": 0.3, "goal": 0.33, "better": "higher", "note": "", "reached": False}
+    assert json.loads((tmp_path / "build" / "bench.json").read_text(encoding="utf-8")) == {"toy": [told]}
