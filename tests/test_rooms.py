@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 WORLD = {"adapter", "flask", "requests", "os", "socket", "time", "subprocess", "click", "fhir"}
 #: Each module may import those before it; the concepts stand between `resource` and `case`.
 ORDER = [
+    "straight",
     "values",
     "report",
     "shape",
