@@ -14,12 +14,12 @@ from typing import Any
 
 import click
 
-import adapter
-from adapter import listings
+from adapter import cli_client, cli_serve, listings
 from adapter.bugs import bug
 from adapter.cli_check import check
+from adapter.cli_plot import plot
 from adapter.cli_validate import validate
-from adapter.files import STREAM, read_bytes, write_all
+from adapter.files import EXAMPLES, STREAM, read_bytes, write_all
 from adapter.reporting import full
 from adapter.verify import LEVELS, Verify, received, written
 from mappings import (
@@ -37,8 +37,6 @@ from mappings import (
 from mappings.bundle import MODES, TYPES
 from mappings.report import outcome
 from mappings.wire import as_plain
-
-EXAMPLES = Path(adapter.__file__).parent.parent / "examples"
 
 _output = click.option("-o", "--output", default=STREAM, metavar="FILE", help="Write to FILE, not to standard output.")
 _messages = click.option(
@@ -292,4 +290,7 @@ def demo(context: click.Context) -> None:
 
 main.add_command(validate)
 main.add_command(check)
+main.add_command(plot)
 listings.add_to(main)
+cli_serve.add_to(main)
+cli_client.add_to(main)

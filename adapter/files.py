@@ -18,6 +18,9 @@ from typing import BinaryIO, TextIO
 from mappings import Issue, MappingError
 
 STREAM = "-"  # standard input or output
+_HERE = Path(__file__).parent
+#: The example cases, a folder each: in the repository beside the packages, in a wheel inside this one (setup.cfg).
+EXAMPLES = next(folder for folder in (_HERE / "examples", _HERE.parent / "examples") if folder.is_dir())
 
 
 def read_bytes(path: str) -> bytes:
@@ -35,18 +38,19 @@ def _buffer(stream: TextIO | None) -> BinaryIO:
     return stream.buffer
 
 
-def write_all(results: Sequence[tuple[str, bytes]], *, overwrite: bool = True) -> None:
+def write_all(results: Sequence[tuple[str, bytes]], *, overwrite: bool = True, private: bool = False) -> None:
     """Write each (path, bytes), ordinary files before streams, all or none.
 
     Raises `MappingError` (not-writable). What cannot be replaced safely, such as a pipe or a
-    device, is written in place. Without ``overwrite`` a file that exists is refused.
+    device, is written in place. Without ``overwrite`` a file that exists is refused. What is
+    ``private`` is readable by its owner alone.
     """
     staged: list[tuple[str, Path, Path]] = []
     try:
         for path, data in results:
             with _refusing(path):
                 if _is_plain(path):
-                    staged.append((path, *_stage(path, data, overwrite)))
+                    staged.append((path, *_stage(path, data, overwrite, private)))
         for path, part, target in staged:
             with _refusing(path):
                 os.replace(part, target)
@@ -82,7 +86,7 @@ def _is_plain(path: str) -> bool:
     return path != STREAM and (os.path.isdir(path) or os.path.isfile(path) or not os.path.exists(path))
 
 
-def _stage(path: str, data: bytes, overwrite: bool) -> tuple[Path, Path]:
+def _stage(path: str, data: bytes, overwrite: bool, private: bool) -> tuple[Path, Path]:
     """The whole result beside its place; gives the temporary file and the place (a link's target)."""
     target = Path(os.path.realpath(path))
     mode = _mode(target, overwrite)
@@ -93,7 +97,7 @@ def _stage(path: str, data: bytes, overwrite: bool) -> tuple[Path, Path]:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        part.chmod(mode)
+        part.chmod(0o600 if private else mode)
     except BaseException:
         part.unlink(missing_ok=True)
         raise

@@ -286,7 +286,11 @@ TABLES: dict[str, tuple[Columns, Callable[[Case], Iterator[Row]]]] = {
 
 
 def flat(case: Case) -> dict[str, str]:
-    """Each table as CSV, by its name; a table without rows still has its header."""
+    """Each table as CSV text (RFC 4180), by its name: administrations, measurements, clones, responses.
+
+    A table without rows still has its header. Numbers keep their digits and have a column with
+    their UCUM unit beside them; a cell is empty where the case says nothing.
+    """
     return {
         name: csv_text(columns, ([cell(row) for cell in columns.values()] for row in rows(case)))
         for name, (columns, rows) in TABLES.items()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 
+from adapter.verify import Tick
 from mappings import Case, Issue, MappingError, Report, __version__, dump_case, encode, from_fhir, to_fhir
 from mappings.report import Json, outcome
 from mappings.terms import HERE
@@ -75,7 +76,19 @@ def _word(value: Json) -> str:
     return value if isinstance(value, str) else {True: "yes", False: "no", None: "none"}[value]
 
 
-def full(raw: bytes, case: Case, report: Report) -> FullReport:
+def full_of_written(raw: bytes, case: Case, report: Report, bundle: dict[str, Json], tick: Tick = None) -> FullReport:
+    """The full report of the Bundle that was written from these bytes; it is reversible if reading it gives the case.
+
+    A transaction carries no literature, and a Bundle that was written onto may hold more: those may not be.
+    """
+    try:
+        back = encode(dump_case(from_fhir(bundle, tick=tick)[0])) == encode(dump_case(case))
+    except MappingError:
+        back = False
+    return FullReport(report, sha256(raw).hexdigest(), case=case, reversible=back)
+
+
+def full(raw: bytes, case: Case, report: Report, tick: Tick = None) -> FullReport:
     """The full report of what was read from these bytes."""
     document = as_plain(raw)
     return FullReport(
@@ -84,7 +97,7 @@ def full(raw: bytes, case: Case, report: Report) -> FullReport:
         document,
         case,
         sha256(encode(dump_case(case), pretty=True)).hexdigest(),
-        _comes_back(case, document),
+        _comes_back(case, document, tick),
     )
 
 
@@ -100,9 +113,9 @@ def read(
     return full(raw, case, report)
 
 
-def _comes_back(case: Case, document: Json) -> bool:
+def _comes_back(case: Case, document: Json, tick: Tick) -> bool:
     """Whether the case, written onto the document that it was read from, gives its bytes again."""
     try:
-        return encode(to_fhir(case, onto=document)) == encode(document)
+        return encode(to_fhir(case, onto=document, tick=tick)) == encode(document)
     except MappingError:
         return False

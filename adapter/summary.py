@@ -43,14 +43,14 @@ _TOLD = ("patient", "encounters", "conditions", "monoclonal_protein", "measureme
 
 def clinical(case: Case) -> str:
     """The case as a clinician would tell it."""
-    names = _names(case)
+    names = names_of(case)
     blocks: list[tuple[str, Iterable[str]]] = [
         ("Case", _case(case)),
         ("Patient", _patient(case, names)),
         ("Diagnoses", (_condition(one, names) for one in case.conditions)),
         ("Monoclonal protein", (line for one in case.monoclonal_protein for line in _protein(one))),
-        ("Therapies, by line", (line for one in _by_line(case.therapies) for line in _therapy(one, names))),
-        ("Measurements", (_measurement(one, names) for one in case.measurements)),
+        ("Therapies, by line", (line for one in by_line(case.therapies) for line in _therapy(one, names))),
+        ("Measurements", (measurement_words(one, names) for one in case.measurements)),
         ("Also", _others(case)),
         ("Not stated by the source, so kept as absent with the reason", _not_stated(case, names)),
     ]
@@ -67,7 +67,7 @@ def _line(text: str) -> str:
 # --- names and times ----------------------------------------------------------------------------
 
 
-def _names(case: Case) -> Names:
+def names_of(case: Case) -> Names:
     """What to call the item of each key."""
     items = [(planned.item_key, planned) for planned in plan(case)]
     found = {key: _name(planned.item) or planned.table.title(planned.item).partition(": ")[0] for key, planned in items}
@@ -83,13 +83,13 @@ def _name(item: Any) -> str:
     if isinstance(item, MonoclonalProtein):
         return "the monoclonal protein panel"
     if isinstance(item, Measurement):
-        return _measured(item)
+        return measured_name(item)
     if isinstance(item, Administration) and item.cycle:
         return f"cycle {item.cycle}{f' day {item.day}' if item.day else ''}"
     return getattr(getattr(item, "code", None), "label", "")
 
 
-def _time(when: When | None, names: Names) -> str:
+def time_words(when: When | None, names: Names) -> str:
     """A time in words; empty where there is none."""
     if when is None or when.absent:
         return ""
@@ -131,13 +131,13 @@ def _case(case: Case) -> Iterator[str]:
 
 def _patient(case: Case, names: Names) -> Iterator[str]:
     patient = case.patient
-    ages = [f"{age.age} {_time(age.when, names)}".strip() for age in patient.ages]
+    ages = [f"{age.age} {time_words(age.when, names)}".strip() for age in patient.ages]
     born = f"born {patient.birth_date.at}" if patient.birth_date and patient.birth_date.at else "birth date not stated"
     yield _joined(patient.sex or "sex not stated", *ages, born, *(one.label for one in patient.ethnicity))
 
 
 def _condition(one: Condition, names: Names) -> str:
-    since, until = _time(one.onset, names), _time(one.abatement, names)
+    since, until = time_words(one.onset, names), time_words(one.abatement, names)
     related = [names[key] for key in one.related]
     return _joined(
         f"{one.code.label}: {one.clinical_status or one.verification_status}",
@@ -162,7 +162,7 @@ def _protein(panel: MonoclonalProtein) -> Iterator[str]:
         yield f"  free {_CHAINS.get(chain.analyte, chain.analyte)}: {chain.value}"
 
 
-def _by_line(therapies: Iterable[Therapy]) -> list[Therapy]:
+def by_line(therapies: Iterable[Therapy]) -> list[Therapy]:
     return sorted(therapies, key=lambda one: (one.line is None, one.line or 0))
 
 
@@ -171,21 +171,21 @@ def _therapy(one: Therapy, names: Names) -> Iterator[str]:
     reasons = " and ".join(reason.label for reason in one.status_reasons)
     cycles = one.cycles_administered
     yield f"{one.line or '-'}  {one.code.label}: " + _joined(
-        f"{_status(one.status)}{basis}{f' for {reasons}' if reasons else ''}",
+        f"{status_words(one.status)}{basis}{f' for {reasons}' if reasons else ''}",
         cycles is not None and f"{cycles} cycles given",
         one.duration and f"for {one.duration}",
-        _time(one.when, names),
+        time_words(one.when, names),
     )
-    yield from (f"     dose {dose.sequence}: {_dose(dose)}" for dose in one.doses)
+    yield from (f"     dose {dose.sequence}: {dose_words(dose)}" for dose in one.doses)
     yield from (f"     {setting.code.label}: {setting.value}" for setting in one.settings)
-    yield from (f"     {_administration(part, names)}" for part in one.administrations)
+    yield from (f"     {administration_words(part, names)}" for part in one.administrations)
 
 
-def _status(word: str) -> str:
+def status_words(word: str) -> str:
     return "status not stated" if word == "unknown" else word.replace("-", " ")
 
 
-def _dose(dose: Dose) -> str:
+def dose_words(dose: Dose) -> str:
     amount = dose.amount or dose.amount_range or dose.per_time
     if amount is None:
         return _joined(dose.text or f"for {dose.for_}", dose.route and dose.route.label)
@@ -199,21 +199,21 @@ def _dose(dose: Dose) -> str:
     )
 
 
-def _administration(one: Administration, names: Names) -> str:
+def administration_words(one: Administration, names: Names) -> str:
     reasons = " and ".join(reason.label for reason in one.status_reasons)
     dose = f"{one.dose}{f' over {one.over}' if one.over else ''}" if one.dose else ""
-    what = f"{_status(one.status)}{f' for {reasons}' if reasons else ''}"
-    return f"{_name(one)}: {_joined(what, dose, _time(one.when, names))}"
+    what = f"{status_words(one.status)}{f' for {reasons}' if reasons else ''}"
+    return f"{_name(one)}: {_joined(what, dose, time_words(one.when, names))}"
 
 
-def _measured(one: Measurement) -> str:
+def measured_name(one: Measurement) -> str:
     term = KINDS[one.kind].term
     return one.code.label if one.code else (term.display if term else one.kind)
 
 
-def _measurement(one: Measurement, names: Names) -> str:
-    when = _time(one.when, names)
-    return _joined(f"{_measured(one)}{f' {when}' if when else ''}: {one.value}", one.trend)
+def measurement_words(one: Measurement, names: Names) -> str:
+    when = time_words(one.when, names)
+    return _joined(f"{measured_name(one)}{f' {when}' if when else ''}: {one.value}", one.trend)
 
 
 def _others(case: Case) -> Iterator[str]:

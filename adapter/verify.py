@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,18 +12,19 @@ from adapter.r4 import check
 from mappings import Issue, MappingError, decode, encode, load_case
 from mappings.report import Json
 
+Tick = Callable[[], None] | None
 Verify = Literal["all", "input", "off"]
 LEVELS: tuple[Verify, ...] = ("all", "input", "off")
 
 
-def written(bundle: dict[str, Json], verify: Verify, onto: Json = None) -> dict[str, Json]:
+def written(bundle: dict[str, Json], verify: Verify, onto: Json = None, tick: Tick = None) -> dict[str, Json]:
     """The Bundle, if it keeps to R4; a broken rule in what we write is our bug, and it does not leave.
 
     ``onto`` is what the facts were written onto: its own faults are its sender's and stay as they are.
     """
     if verify == "all":
-        before = Counter(map(_fault, check(onto))) if onto is not None else Counter[str]()
-        issues = [issue for issue in check(bundle) if issue.level == "error"]
+        before = Counter(map(_fault, check(onto, tick))) if onto is not None else Counter[str]()
+        issues = [issue for issue in check(bundle, tick) if issue.level == "error"]
         faults = Counter(map(_fault, issues)) - before
         of_case = [issue for issue in issues if issue.rule in OF_THE_CASE and _fault(issue) in faults]
         if of_case and {i.rule for i in of_case} >= {fault.partition(" ")[0] for fault in faults}:
@@ -34,7 +35,7 @@ def written(bundle: dict[str, Json], verify: Verify, onto: Json = None) -> dict[
 
 
 #: Rules about codes and systems, which a case brings along as they are: the case's fault, not ours.
-OF_THE_CASE = ("code", "ucum", "urn-uuid", "urn-oid")
+OF_THE_CASE = ("code", "ucum", "urn-uuid", "urn-oid", "absolute-uri")
 _INDEX = re.compile(r"\[[0-9]+\]")
 
 
@@ -43,22 +44,27 @@ def _fault(issue: Issue) -> str:
     return f"{issue.rule} at {_INDEX.sub('', issue.path)}"
 
 
-def received(document: Json, verify: Verify, strict: bool = False) -> list[Issue]:
+def received(document: Json, verify: Verify, strict: bool = False, tick: Tick = None) -> list[Issue]:
     """What of a received document breaks R4; nothing is refused for it but by ``strict``."""
-    found = check(document) if verify != "off" and isinstance(document, dict) else []
+    found = check(document, tick) if verify != "off" and isinstance(document, dict) else []
     if strict and any(issue.level == "error" for issue in found):
         raise MappingError(found)
     return found
 
 
-def findings(raw: bytes, models: bool = False) -> list[Issue]:
-    """Everything wrong with one text: a FHIR resource, a Bundle, NDJSON of resources, or a case."""
+def findings(raw: bytes, models: bool = False, tick: Tick = None) -> list[Issue]:
+    """Everything wrong with one text: a FHIR resource, a Bundle, NDJSON of resources, or a case.
+
+    ``tick`` is called once an entry or line, and may raise to end the work.
+    """
     lines = _lines(raw)
     if len(lines) < 2:
-        return _of_one(raw, models)
+        return _of_one(raw, models, tick)
     found: list[Issue] = []
     for number, line in lines:
-        found += [_on_line(issue, number) for issue in _of_one(line, models)]
+        if tick is not None:
+            tick()
+        found += [_on_line(issue, number) for issue in _of_one(line, models, tick)]
     return found
 
 
@@ -73,14 +79,14 @@ def _on_line(issue: Issue, number: int) -> Issue:
     return replace(issue, path=f"line {number}: {issue.path}".rstrip(": "))
 
 
-def _of_one(raw: bytes, models: bool) -> list[Issue]:
+def _of_one(raw: bytes, models: bool, tick: Tick) -> list[Issue]:
     try:
         document = decode(raw)
     except MappingError as error:
         return list(error.issues)
     if isinstance(document, dict) and "resourceType" not in document and "case_id" in document:
         return list(_case_issues(document))
-    found = check(document)
+    found = check(document, tick)
     return found + list(_second_opinion(document)) if models else found
 
 

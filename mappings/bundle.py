@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +35,7 @@ def to_fhir(
     literature: bool = True,
     optional_codes: bool = False,
     report: Report | None = None,
+    tick: Callable[[], None] | None = None,
 ) -> dict[str, Json]:
     """The case as a FHIR R4 Bundle of plain JSON values; numbers are `Decimal`.
 
@@ -44,7 +46,7 @@ def to_fhir(
     and its type, ids and references are its own; ``remove`` also removes what the case no longer
     has. ``now`` is the time of making where the case has no ``recorded``. ``optional_codes`` adds
     licensed SNOMED CT codings, which reading then returns as part of the case. ``report`` is
-    filled, if given.
+    filled, if given; ``tick`` is called once a resource, and may raise to end the work.
 
     Raises `MappingError` that lists everything wrong with the case or the options.
     """
@@ -57,7 +59,8 @@ def to_fhir(
         report.issues += plausibility(case)
     if onto is not None:
         report.mapped = report.total
-        return write_onto(case, onto, remove=remove, now=now, optional_codes=optional_codes, report=report)
+        return write_onto(case, onto, remove=remove, now=now, optional_codes=optional_codes, report=report,
+                          tick=tick)  # fmt: skip
     whole = case
     if case.literature is not None and (bundle_type == "transaction" or not literature):
         case = replace(case, literature=None)
@@ -68,7 +71,11 @@ def to_fhir(
         plans = [planned for planned in plans if planned.key != "patient"]
         report.add("subject-bound", path="case.patient", pointer="/patient")
     to = writing(case, plans, subject or f"urn:uuid:{resource_id(case, 'Patient', 'patient')}", optional_codes)
-    resources = [with_text(p.table.write(p, to), p.table.text(p, case.language, to.names)) for p in plans]
+    resources = []
+    for p in plans:
+        if tick is not None:
+            tick()
+        resources.append(with_text(p.table.write(p, to), p.table.text(p, case.language, to.names)))
     recorded = case.recorded or now
     if bundle_type == "document":
         if recorded is None:

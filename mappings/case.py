@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from mappings import notebook
 from mappings.concepts.assessment import ASSESSMENT, Assessment
 from mappings.concepts.condition import CONDITION, Condition
 from mappings.concepts.criteria import CRITERIA, Criteria
@@ -72,6 +73,12 @@ class Case:
         """One time zero (invariant smx-3)."""
         if sum(encounter.time_zero is True for encounter in self.encounters) > 1:
             yield "encounters", "at most one encounter is time zero"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sections that are given, and how many items each has."""
+        given = [(name.replace("_", " "), getattr(self, name)) for name, _ in SECTIONS]
+        rows = [(name, len(value) if isinstance(value, tuple) else 1) for name, value in given if value]
+        return notebook.table(f"Case {self.case_id} of {self.case_system}", ("section", "items"), rows)
 
 
 #: The list of tables. A new concept is one line here and one field above.

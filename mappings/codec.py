@@ -363,7 +363,8 @@ class QuantityCodec:
         display, comparator = json.get("unit"), json.get("comparator")
         unit = self._unit(json, by)
         if self.units and unit not in self.units:
-            raise Unread("wrong-unit", f"The unit {unit} is not one of this field.", self.expected()).at("code")
+            shown = f" {unit}" if len(unit) <= 40 and unit.isascii() and " " not in unit else ""  # else any text
+            raise Unread("wrong-unit", f"The unit{shown} is not one of this field.", self.expected()).at("code")
         if comparator is not None and (not self.comparator or comparator not in ("<", "<=", ">=", ">")):
             raise Unread("modifier", "A comparator is not understood here.", "an exact number").at("comparator")
         value = number(json.get("value"))

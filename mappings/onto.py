@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mappings import lens, wire
@@ -20,11 +20,18 @@ from mappings.resource import Node, Planned, Writing, adopt
 
 
 def write_onto(
-    case: Case, document: Any, *, remove: bool, now: str | None, optional_codes: bool, report: Report
+    case: Case,
+    document: Any,
+    *,
+    remove: bool,
+    now: str | None,
+    optional_codes: bool,
+    report: Report,
+    tick: Callable[[], None] | None = None,
 ) -> dict[str, Json]:
     """The received document with the case's facts written over what was read from it."""
     document = wire.as_plain(document)
-    was = read(document, None, (case.case_system, case.case_id))
+    was = read(document, None, (case.case_system, case.case_id), tick)
     old = {id(node): was.written(node) for node, _ in was.matched}
     told = {id(node): was.written(node, told=True) for node, _ in was.matched if node.derived}
     plans = list(plan(case))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,16 +26,18 @@ _SECTION = {table: name for name, any_map in SECTIONS for table in any_map.table
 _SECTION |= {table: section for table, section in ALTERNATES.items() if section}
 
 
-def from_fhir(bundle: Any, *, patient: str | None = None, strict: bool = False) -> tuple[Case, Report]:
+def from_fhir(
+    bundle: Any, *, patient: str | None = None, strict: bool = False, tick: Callable[[], None] | None = None
+) -> tuple[Case, Report]:
     """The case that a FHIR R4 Bundle holds, and the report on every leaf of it.
 
     ``bundle`` is plain JSON (numbers int or `Decimal`), bytes, text, or a fhir.resources model.
     ``patient`` (an id or fullUrl) says which one where there are several. ``strict`` refuses a
-    Bundle of which anything is not mapped.
+    Bundle of which anything is not mapped. ``tick`` is called once a resource, and may raise to end the work.
 
     Raises `MappingError` for what is no R4 Bundle of one patient.
     """
-    found = read(wire.as_plain(bundle), patient)
+    found = read(wire.as_plain(bundle), patient, tick=tick)
     report = account(found)
     if strict:
         kept = [issue for issue in report.issues if issue.disposition in ("kept", "refused")]
@@ -45,17 +48,19 @@ def from_fhir(bundle: Any, *, patient: str | None = None, strict: bool = False) 
     return found.case, report
 
 
-def read(document: Any, patient: str | None, identity: tuple[str, str] | None = None) -> Read:
+def read(
+    document: Any, patient: str | None, identity: tuple[str, str] | None = None, tick: Callable[[], None] | None = None
+) -> Read:
     """Read a bundle; the fix point of "a resource that refers to one that cannot be read is read without it"."""
     received = Received(document, patient, identity)
     while True:
-        _read_nodes(received)
+        _read_nodes(received, tick)
         found = Read(received)
         if found.settled:
             return found
 
 
-def _read_nodes(received: Received) -> None:
+def _read_nodes(received: Received, tick: Callable[[], None] | None) -> None:
     """Read every node that has a table; one that fails loses it, and those that referred to it are read again."""
     while True:
         failed = False
@@ -65,6 +70,8 @@ def _read_nodes(received: Received) -> None:
             if not node.given:  # a derived owner stays
                 node.owner, node.slot = None, ""
         for node in received.everyone:
+            if tick is not None:
+                tick()
             if node.table is not None:
                 try:
                     node.table.read(node, received)

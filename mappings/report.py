@@ -6,12 +6,16 @@ fields, codes and units; it never quotes a patient value.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from mappings import notebook
 
 Json = Any
 Severity = Literal["error", "warning", "information"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 Disposition = Literal["", "normalised", "derived", "kept", "refused", "generated"]
 
 
@@ -322,7 +326,58 @@ CATALOGUE: dict[str, Kind] = {
     "too-large": Kind("too-long", "error", "The document is larger than allowed.", "Send it in parts."),
     "no-route": Kind("not-found", "error", "The path is unknown.", "See GET /fhir/metadata for the operations."),
     "wrong-method": Kind("not-supported", "error", "The path does not take this method.", "See the Allow header."),
+    "not-gzip": Kind("structure", "error", "The body is not whole gzip.", "Pack it anew, or send it unpacked."),
+    "too-costly": Kind("too-costly", "error", "The conversion takes more than one may cost.", "Send it in parts."),
+    "unlisted": Kind(
+        "too-costly", "information", "More was found than is listed.", "Mend what is listed, and send it again."
+    ),
+    "timeout": Kind("timeout", "error", "The request did not arrive in time.", "Send it again later, unchanged."),
+    "throttled": Kind("throttled", "error", "Too much is being converted already.", "Send it again later, unchanged."),
+    "unavailable": Kind("transient", "error", "The service starts or stops.", "Send it again later, unchanged."),
+    "unauthenticated": Kind("login", "error", "No valid credentials came with the request.", "Send a valid key."),
+    "forbidden": Kind("forbidden", "error", "The caller may not do this.", "Ask the operator of the service."),
+    "wrong-host": Kind(
+        "security", "error", "The Host header names another service.", "Call it by a name that it is set up for."
+    ),
     "bad-request": Kind("invalid", "error", "The request cannot be understood.", "Mend the request."),
+    # a FHIR server
+    "server-gap": Kind(
+        "not-supported",
+        "error",
+        "The server states that it cannot take this; nothing was sent.",
+        "Try the other --mode, or ask whoever runs the server.",
+    ),
+    "not-reached": Kind(
+        "transient",
+        "error",
+        "The server did not answer; nothing was written.",
+        "Check the address and the network, then run it again.",
+    ),
+    "unknown-outcome": Kind(
+        "timeout",
+        "error",
+        "It is not known whether the server stored it.",
+        "Send it again when the server is at rest: what is there is found and not written twice.",
+    ),
+    "server-refused": Kind("processing", "error", "The server refused it.", "See the codes of its answer."),
+    "server-answer": Kind(
+        "structure",
+        "error",
+        "The server's answer is not what FHIR says.",
+        "Look at what it stored; tell whoever runs the server.",
+    ),
+    "stored-differently": Kind(
+        "incomplete",
+        "warning",
+        "The server keeps something else than was sent.",
+        "Compare the resource with the case: digits and texts may be lost.",
+    ),
+    "page-refused": Kind(
+        "security",
+        "error",
+        "The next page is not fetched.",
+        "Tell whoever runs the server: its links are wrong.",
+    ),
     "bug": Kind("exception", "error", "The adapter failed.", "Report the request id; the input is unharmed."),
 }
 
@@ -424,7 +479,7 @@ class Report:
         return [issue for issue in self.issues if issue.level == "error"]
 
     def as_json(self) -> dict[str, Json]:
-        """The report as plain JSON, value-free."""
+        """The report as plain JSON, without a patient value: direction, counts of leaves, and the issues."""
         return {
             "direction": self.direction,
             "leaves": {"total": self.total, "mapped": self.mapped, "rest": self.rest},
@@ -443,6 +498,13 @@ class Report:
                 for i in self.issues
             ],
         }
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how much was mapped, and the issues by their codes, errors first."""
+        counts = Counter((SEVERITIES.index(issue.level), issue.code) for issue in self.issues)
+        rows = [(code, SEVERITIES[level], n, CATALOGUE[code].meaning) for (level, code), n in sorted(counts.items())]
+        caption = f"{self.direction}: {self.mapped} of {self.total} leaves mapped, {self.rest} not"
+        return notebook.table(caption, ("code", "severity", "issues", "meaning"), rows)
 
     def as_outcome(self) -> dict[str, Json]:
         """The report as an OperationOutcome."""

@@ -2,7 +2,7 @@
 
 Numbers come in as `int` or `Decimal`, never `float`. Refused, each with line and column where
 there is one: bytes that are not UTF-8, text that is not JSON, NaN and infinities, a member named
-twice, lone surrogates, numbers of absurd length, nesting beyond `MAX_DEPTH`.
+twice, lone surrogates, numbers of absurd length or size, nesting beyond `MAX_DEPTH`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from mappings import locate
 from mappings.report import Issue, MappingError
 
 MAX_DEPTH = 64
@@ -34,15 +35,19 @@ class _Refused(ValueError):
 
 
 def _number(text: str) -> Decimal:
-    if len(text) > MAX_DIGITS:
-        raise _Refused("bad-number", f"A number has more than {MAX_DIGITS} characters.")
+    if _absurd(text):
+        raise _Refused("bad-number", f"A number has more than {MAX_DIGITS} characters, or digits before or after.")
     return Decimal(text)
 
 
 def _integer(text: str) -> int | Decimal:
-    if len(text) > MAX_DIGITS:
-        raise _Refused("bad-number", f"A number has more than {MAX_DIGITS} characters.")
-    return Decimal(text) if text == "-0" else int(text)
+    return _number(text) if text == "-0" or len(text) > MAX_DIGITS else int(text)
+
+
+def _absurd(text: str) -> bool:
+    """Whether it is no number, too long to be meant, or so large or small that its digits could not be written."""
+    exponent = text.lower().partition("e")[2].lstrip("+-0")
+    return len(text) > MAX_DIGITS or len(exponent) > 3 or int(exponent or 0) > MAX_DIGITS or text[-1] in "Ny"
 
 
 def _constant(text: str) -> Decimal:
@@ -73,26 +78,34 @@ def parsed(raw: bytes | str) -> Any:
     return _DECODER.decode(_as_text(raw))
 
 
-def decode(raw: bytes | str) -> Any:
-    """The JSON value of ``raw``; a byte order mark is accepted.
+def decode(raw: bytes | str, deepest: int = MAX_DEPTH) -> Any:
+    """The JSON value of ``raw``, nested no deeper than ``deepest``; a byte order mark is accepted.
 
     Raises `MappingError` with one issue, which gives line and column.
     """
     text = _as_text(raw)
     try:
         value = _DECODER.decode(text)
-        if depth(value) > MAX_DEPTH:
+        if depth(value, deepest) > deepest:
             raise RecursionError
     except RecursionError:
-        where = _place(text, _deepest_allowed(text))
-        raise MappingError(Issue("too-deep", f"Nested deeper than {MAX_DEPTH}, {where}.")) from None
+        raise _refusal("too-deep", f"Nested deeper than {deepest}", text, locate.too_deep(text, deepest)) from None
     except json.JSONDecodeError as error:
         raise MappingError(Issue("not-json", f"Not JSON at line {error.lineno}, column {error.colno}.")) from None
     except _Refused as error:
-        raise MappingError(Issue(error.code, f"{error}{_hint(text, error.code)}")) from None
-    if isinstance(raw, str) or b"\\u" in raw:
-        _refuse_surrogates(value)
+        at = locate.twice(text) if error.code == "duplicate-name" else locate.number(text, _bad)
+        raise _refusal(error.code, str(error).rstrip("."), text, at) from None
+    if "\\u" in text or isinstance(raw, str):
+        _refuse_surrogates(value, text)
     return value
+
+
+def _bad(token: str) -> bool:
+    return token not in ("true", "false", "null") and _absurd(token)
+
+
+def _refusal(code: str, message: str, text: str, offset: int) -> MappingError:
+    return MappingError(Issue(code, f"{message} ({locate.place(text, offset)})."))
 
 
 def _as_text(raw: bytes | str) -> str:
@@ -106,7 +119,6 @@ def _as_text(raw: bytes | str) -> str:
 
 
 _CONTAINERS = frozenset((dict, list))
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
 def depth(value: Any, most: int = MAX_DEPTH) -> int:
@@ -123,32 +135,10 @@ def depth(value: Any, most: int = MAX_DEPTH) -> int:
     return levels
 
 
-def _deepest_allowed(text: str) -> int:
-    """The offset at which the nesting first goes too deep."""
-    open_now = 0
-    for match in _STRUCTURE.finditer(text):
-        open_now += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match.group(), 0)
-        if open_now > MAX_DEPTH:
-            return match.start()
-    return 0
-
-
-def _place(text: str, offset: int) -> str:
-    return f"line {text.count(chr(10), 0, offset) + 1}, column {offset - text.rfind(chr(10), 0, offset)}"
-
-
-def _hint(text: str, code: str) -> str:
-    """Line and column of the first bad constant, where a search can tell."""
-    if code != "bad-number":
-        return ""
-    match = re.search(rf"(?<![\w\"])-?(?:NaN|Infinity|[0-9.eE+-]{{{MAX_DIGITS + 1},}})", text)
-    return f" ({_place(text, match.start())})" if match else ""
-
-
-def _refuse_surrogates(value: Any) -> None:
-    for text in _strings(value):
-        if _SURROGATE.search(text):
-            raise MappingError(Issue("bad-text", "A string holds half of a surrogate pair."))
+def _refuse_surrogates(value: Any, text: str) -> None:
+    if any(map(_SURROGATE.search, _strings(value))):
+        at = locate.string(text, _SURROGATE.search)
+        raise _refusal("bad-text", "A string holds half of a surrogate pair", text, at)
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -172,13 +162,14 @@ def encode(value: Any, *, pretty: bool = False) -> bytes:
     return msgspec.json.format(raw, indent=2) + b"\n" if pretty else raw
 
 
-def _lines(raw: bytes | str) -> Any:
+def _lines(raw: bytes | str, deepest: int) -> Any:
     """NDJSON: lines that are each a FHIR resource, as one collection; None where the text is one document."""
     text = _as_text(raw)
-    lines = [line for line in text.split("\n") if line.strip()]
-    if len(lines) < 2 or not all(line.lstrip().startswith("{") and line.rstrip().endswith("}") for line in lines):
+    lines = [(number, line) for number, line in enumerate(text.split("\n")) if line.strip()]
+    if len(lines) < 2 or not all(line.lstrip()[0] == "{" and line.rstrip()[-1] == "}" for _, line in lines):
         return None
-    return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": decode(line)} for line in lines]}
+    entries = [{"resource": _line(number, line, deepest)} for number, line in lines]
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
 
 def is_same_text(a: Any, b: Any) -> bool:
@@ -189,10 +180,17 @@ def is_same_text(a: Any, b: Any) -> bool:
         return False
 
 
-def as_plain(document: Any) -> Any:
+def _line(number: int, line: str, deepest: int) -> Any:
+    try:
+        return decode(line, deepest)
+    except MappingError:
+        return decode("\n" * number + line, deepest)  # for the number of its line
+
+
+def as_plain(document: Any, deepest: int = MAX_DEPTH) -> Any:
     """Plain JSON values of bytes, text, a dict, or a fhir.resources model (by its own JSON text)."""
     if isinstance(document, bytes | str):
-        return _lines(document) or decode(document)
+        return _lines(document, deepest) or decode(document, deepest)
     if hasattr(document, "model_dump_json"):
         return decode(document.model_dump_json())
     if has_floats(document):

@@ -1,6 +1,6 @@
-"""The golden pairs: ``examples/*/case.json`` and the Bundle that it becomes.
+"""The golden pairs: ``examples/*/case.json`` and the Bundle that it becomes; and the published case's timeline.
 
-``python -m tests.goldens`` writes the Bundles anew. Read the difference, resource by resource,
+``python -m tests.goldens`` writes them anew. Read the difference, resource by resource,
 before you commit it: a wrong row is wrong in both directions, and only a reader sees it.
 """
 
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adapter.plot import figure
 from mappings import encode, load_case, to_fhir
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+TIMELINE = EXAMPLES / "published-case" / "timeline.svg"
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/case.json"))
 
 
@@ -32,3 +34,4 @@ def made(name: str) -> bytes:
 if __name__ == "__main__":
     for name in NAMES:
         golden(name).write_bytes(made(name))
+    TIMELINE.write_bytes(figure(load_case(case_bytes("published-case"))))

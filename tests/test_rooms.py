@@ -21,9 +21,11 @@ WORLD = {"adapter", "flask", "requests", "os", "socket", "time", "subprocess", "
 #: Each module may import those before it; the concepts stand between `resource` and `case`.
 ORDER = [
     "straight",
+    "notebook",
     "values",
     "report",
     "shape",
+    "locate",
     "wire",
     "terms",
     "narrative",
@@ -51,6 +53,7 @@ ORDER = [
     "schema",
     "account",
     "reading",
+    "links",
     "onto",
     "bundle",
 ]

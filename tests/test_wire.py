@@ -9,7 +9,7 @@ import pytest
 from mappings import MappingError, decode, encode, from_fhir, load_case, to_fhir
 from mappings.lens import merge, rest
 from mappings.values import Period, Quantity, When, in_order
-from mappings.wire import MAX_DEPTH
+from mappings.wire import MAX_DEPTH, as_plain
 
 NUMBERS = ["1.80", "0.010", "30.0", "123456789012345678", "0.123456789012345678", "1E+2", "-0.0", "-0", "1E-20"]
 
@@ -155,3 +155,34 @@ def test_digits_are_a_difference() -> None:
     """1.8 written over 1.80 is a change; what is the same changes nothing."""
     assert encode(_merged({"v": Decimal("1.80")}, {"v": Decimal("1.80")}, {"v": Decimal("1.8")})[0]) == b'{"v":1.8}'
     assert list(rest({"a": [1, 2]}, {"a": [1, 2]})) == []
+
+
+PLACES = {
+    b'{"a": 1,\n "b": }': ("not-json", "line 2, column 7"),
+    b'{"a": "NaN",\n "b": [NaN]}': ("bad-number", "line 2, column 8"),
+    b'["12",\n true, 1e999999999]': ("bad-number", "line 2, column 8"),
+    b"[1, 1e99999999999999999999999]": ("bad-number", "line 1, column 5"),
+    b"[" + b"9" * 401 + b"]": ("bad-number", "line 1, column 2"),
+    b'{"a": {"b": 1},\n "c": {"a": "b", "b": 1, "b": 2}}': ("duplicate-name", "line 2, column 26"),
+    b'{"\\u0061": 1, "a": 2}': ("duplicate-name", "line 1, column 15"),
+    b'["\\ud83d\\ude00",\n "\\ud83d"]': ("bad-text", "line 2, column 2"),
+    b"[\n" * 65 + b"]" * 65: ("too-deep", "line 65, column 1"),
+    b'{"a": 1}\n\n{"a": 2}\n{"a": }': ("not-json", "line 4, column 7"),
+}
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"), PLACES.items(), ids=[f"{code}-{n}" for n, (code, _) in enumerate(PLACES.values())]
+)
+def test_a_refusal_says_where(raw: bytes, told: tuple[str, str]) -> None:
+    """Line and column of the first thing that is wrong, whatever looks like it elsewhere; NDJSON counts its lines."""
+    with pytest.raises(MappingError) as refused:
+        as_plain(raw)
+    (issue,) = refused.value.issues
+    assert (issue.code, told[1] in issue.message) == (told[0], True), issue.message
+
+
+@pytest.mark.parametrize("number", ["12e400", "-1.5E-399", "0.00e-5", "1E+0007", "9" * 400])
+def test_a_number_that_can_be_written_is_kept(number: str) -> None:
+    """Large and small numbers keep their digits up to the limit."""
+    assert decode(number) == Decimal(number)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from adapter.artifacts import operations, structures, terminology
 from adapter.artifacts.frame import PUBLISHER
 from adapter.artifacts.tables import profiles
-from adapter.capability import FHIR_VERSION
+from adapter.service.capability import FHIR_VERSION
 from mappings import encode
 from mappings.generated import VERSION
 from mappings.report import Json

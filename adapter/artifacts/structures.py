@@ -8,8 +8,8 @@ from typing import Any
 from adapter.artifacts.elements import INLINE, Node, code_of, differential, root, together
 from adapter.artifacts.found import Found
 from adapter.artifacts.frame import published, titled
-from adapter.capability import FHIR_VERSION
 from adapter.r4.rules import CORE
+from adapter.service.capability import FHIR_VERSION
 from mappings import load_case, to_fhir
 from mappings.case import TABLES
 from mappings.generated import COMPOSITION, PROVENANCE, SOFTWARE

@@ -79,6 +79,8 @@ def entry(check: Check) -> Check:
         scope: Scope | None = run.bundle
         if scope is None or type(value) is not dict:
             return check(value, run)
+        if run.tick is not None:
+            run.tick()
         number = scope.number = scope.passed
         scope.passed += 1
         outer, run.base = run.kinds, base_of(value.get("fullUrl"))

@@ -67,9 +67,13 @@ UNLISTED = Fault("limit", (), "")
 class Run:
     """The state of one run: how deep it is, how much was found, and what the references lead to."""
 
-    __slots__ = ("base", "bundle", "contained", "count", "deep", "ids", "inside", "kinds", "owner", "sound", "units")
+    __slots__ = (
+        "base", "bundle", "contained", "count", "deep", "ids", "inside", "kinds", "owner", "sound", "tick", "units",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, tick: Callable[[], None] | None = None) -> None:
+        #: called once an entry
+        self.tick = tick
         self.deep = self.count = 0
         #: of the resource that is being checked: its type, its element ids, what it contains, whether it is contained
         self.owner = ""

@@ -8,15 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from adapter.keys import new_key
 from tests import maven
-from tests.engines.stage import endpoint
+from tests.serving import serving
+
+KEY, _LINE = new_key("engine")
 
 
 @pytest.fixture(scope="package")
-def behind() -> Iterator[int]:
-    """The port of the real endpoint."""
-    with endpoint() as port:
-        yield port
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of the real endpoint, which wants `KEY`."""
+    folder = tmp_path_factory.mktemp("endpoint")
+    keys = folder / "keys"
+    keys.write_text(f"{_LINE}\n")
+    keys.chmod(0o600)
+    with serving(folder, keys_file=keys) as served:
+        yield served.port
 
 
 def built(folder: Path) -> Path:

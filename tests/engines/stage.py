@@ -1,15 +1,11 @@
-"""The real endpoint, and a proxy before it that refuses first, as a script says, and counts what arrives."""
+"""A proxy before the real endpoint that refuses first, as a script says, and counts what arrives."""
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -23,22 +19,6 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
-
-
-@contextlib.contextmanager
-def endpoint() -> Iterator[int]:
-    """The endpoint on gunicorn; gives its port."""
-    port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--log-level", "error"]
-    with subprocess.Popen([*command, "adapter.service:create_app()"], cwd=ROOT) as process:
-        try:
-            for _ in range(200):
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                time.sleep(0.05)
-            yield port
-        finally:
-            process.terminate()
 
 
 class Proxy(ThreadingHTTPServer):
@@ -81,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(status, b"busy", {"Retry-After": after} if after else {}, body)
             return
         connection = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=60)
-        names = ("Content-Type", "X-API-Key", "X-Request-Id")
+        names = ("Content-Type", "Authorization", "X-Request-Id")
         headers = {name: self.headers[name] for name in names if self.headers[name]}
         connection.request("POST", self.path, body, headers)
         answer = connection.getresponse()

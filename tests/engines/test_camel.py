@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mappings import decode, from_fhir, load_case
-from tests.engines.conftest import built
+from tests.engines.conftest import KEY, built
 from tests.engines.stage import MINIMAL, PUBLISHED, ROOT, Proxy, free_port
 
 CAMEL = ROOT / "examples" / "engines" / "camel"
@@ -24,7 +24,7 @@ def camel(tmp_path: Path, adapter: str, **settings: object) -> Iterator[Path]:
     """The running route, its folders below ``tmp_path``."""
     target = built(CAMEL)
     values = {name: tmp_path / name for name in ("inbox", "outbox", "refused")}
-    values |= {"adapter": adapter, "delay": 100, "poll": 200, "redeliveries": 8} | settings  # type: ignore[dict-item]
+    values |= {"adapter": adapter, "delay": 100, "poll": 200, "redeliveries": 8, "key": KEY} | settings  # type: ignore[dict-item]
     options = [f"-D{name}={value}" for name, value in values.items()]
     command = ["java", *options, "-cp", f"{target}/classes:{target}/lib/*", "ConvertCases"]
     with (tmp_path / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:

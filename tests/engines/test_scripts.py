@@ -131,9 +131,9 @@ def test_node_red_functions(tmp_path: Path) -> None:
         tmp_path,
     )
     assert (first["case"], first["url"]) == ("the case", "http://a.example/fhir/$to-fhir")
-    assert first["headers"]["x-api-key"] == "k"
+    assert first["headers"]["authorization"] == "Bearer k"
     assert (again["payload"], again["url"]) == ("the case", "http://127.0.0.1:8080/fhir/$to-fhir")
-    assert "x-api-key" not in again["headers"]
+    assert "authorization" not in again["headers"]
     for (_, _, _, output, delay), made in zip(DECISIONS, found, strict=True):
         assert [one is not None for one in made] == [place == output for place in range(3)]
         assert made[output].get("delay") == delay

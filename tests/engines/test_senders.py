@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mappings import from_fhir, load_case
+from tests.engines.conftest import KEY
 from tests.engines.stage import MINIMAL, PUBLISHED, ROOT, Proxy
 
 ENGINES = ROOT / "examples" / "engines"
@@ -25,8 +26,12 @@ each = pytest.mark.parametrize("name", [pytest.param("curl", marks=needs), "pyth
 
 def send(name: str, case: Path, bundle: Path, adapter: str) -> int:
     """The exit status of a sender."""
-    done = subprocess.run([*SENDERS[name], str(case), str(bundle)], env=os.environ | {"ADAPTER": adapter}, timeout=120,
-                          capture_output=True, check=False)  # fmt: skip
+    header = case.parent / "header"
+    header.write_text(f"Authorization: Bearer {KEY}")
+    env = os.environ | {"ADAPTER": adapter, "ADAPTER_KEY": str(header) if name == "curl" else KEY}
+    done = subprocess.run(
+        [*SENDERS[name], str(case), str(bundle)], env=env, timeout=120, capture_output=True, check=False
+    )
     return done.returncode
 
 

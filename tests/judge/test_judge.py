@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from adapter.artifacts.__main__ import main as artifacts
+from adapter.service.capability import capability_statement
 from mappings import encode, load_case, to_fhir
 from mappings.terms import BASE, TERMS, Term
 from tests.judge.accepted import OF_BUNDLES, OF_DEFINITIONS, OF_GENERATED, rest
@@ -90,6 +91,12 @@ def _finding(term: Term) -> Json:
 def test_published_resources(judge: Judge, file: Path) -> None:
     """Every conformance resource is itself valid."""
     assert rest(judge.check(file.read_bytes()), json.loads(file.read_bytes()), OF_DEFINITIONS) == []
+
+
+def test_what_a_running_endpoint_says_of_itself(judge: Judge) -> None:
+    """The CapabilityStatement of GET /fhir/metadata is valid too."""
+    statement = capability_statement()
+    assert rest(judge.check(encode(statement)), statement, OF_DEFINITIONS) == []
 
 
 # --- the profiles bite ----------------------------------------------------------------------------

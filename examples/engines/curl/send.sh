@@ -3,7 +3,8 @@
 #
 # 408, 429, 500, 503 and no connection are tried again for five minutes, as Retry-After asks; any other refusal
 # ends at once with the OperationOutcome in BUNDLE.json.outcome.json. Exit status: 0 converted, 22 refused, else no answer.
-# ADAPTER is the endpoint, ADAPTER_KEY a file with the API key, readable by you alone.
+# ADAPTER is the endpoint, ADAPTER_KEY a file with the line
+# "Authorization: Bearer KEY", readable by you alone.
 set -u
 adapter=${ADAPTER:-http://127.0.0.1:8080}
 part=$2.part

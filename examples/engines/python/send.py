@@ -22,7 +22,7 @@ AGAIN = {408, 429, 500, 502, 503, 504}
 
 def convert(case: bytes, session: requests.Session) -> requests.Response:
     """The answer to a case: a Bundle, or the refusal that stands. Raises `requests.ConnectionError`."""
-    headers = {"Content-Type": "application/json; charset=utf-8"} | ({"X-API-Key": KEY} if KEY else {})
+    headers = {"Content-Type": "application/json; charset=utf-8"} | ({"Authorization": f"Bearer {KEY}"} if KEY else {})
     for attempt in range(1, ATTEMPTS + 1):
         try:
             answer = session.post(f"{ADAPTER}/fhir/$to-fhir", data=case, headers=headers, timeout=(5, 60))

@@ -63,7 +63,7 @@ public class ConvertCases extends RouteBuilder {
 
     private static void identify(Exchange exchange, String key) {
         if (!key.isEmpty()) {
-            exchange.getMessage().setHeader("X-API-Key", key);
+            exchange.getMessage().setHeader("Authorization", "Bearer " + key);
         }
     }
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from adapter import RELEASE_DATE
+from adapter.service.contract import OPERATIONS
 from mappings import __version__
 from mappings.report import Json
 from mappings.terms import BASE
 
 FHIR_VERSION = "4.0.1"
-OPERATIONS = {
-    "to-fhir": "POST /fhir/$to-fhir: a case document (application/json) becomes a Bundle of type collection, document"
-    " or transaction.",
-    "to-case": "POST /fhir/$to-case: a Bundle, a resource or NDJSON becomes a case document (application/json). With"
-    " strict=true a document of which anything is not mapped is refused.",
-    "validate": "POST /fhir/$validate: a resource, a Bundle, NDJSON or a case is held against its rules; the answer is"
-    " an OperationOutcome.",
-}
+#: The types of the published resources that it gives out by id.
+READABLE = ("CapabilityStatement", "CodeSystem", "ConceptMap", "OperationDefinition", "StructureDefinition", "ValueSet")
 _TITLE = "Two-way mapping between a scleromyxedema case and FHIR R4"
 
 
@@ -36,9 +31,14 @@ def capability_statement() -> dict[str, Json]:
         "rest": [
             {
                 "mode": "server",
+                "resource": [{"type": type_, "interaction": [{"code": "read"}]} for type_ in READABLE],
                 "operation": [
-                    {"name": name, "definition": f"{BASE}/OperationDefinition/{name}", "documentation": text}
-                    for name, text in OPERATIONS.items()
+                    {
+                        "name": name,
+                        "definition": f"{BASE}/OperationDefinition/{name}",
+                        "documentation": operation.documentation,
+                    }
+                    for name, operation in OPERATIONS.items()
                 ],
             }
         ],

@@ -1,0 +1,133 @@
+"""What the endpoint costs over HTTP, beside the least that could be done, and how it bears overload: `make bench-http`.
+
+The least: a bare Flask application on the same gunicorn, with as many workers and threads, which decodes the same case
+and encodes a Bundle that is ready, with the same codec. Ratios of medians, in turn, in one run; nothing is asserted
+but that overload ends in answers.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median, quantiles
+
+from flask import Flask, Response, request
+
+from mappings import decode, encode, load_case, to_fhir
+from tests.goldens import case_bytes
+from tests.served import ROOT, Server
+from tests.serving import serving, together
+
+ROUNDS = int(os.environ.get("FHIR_ADAPTER_ROUNDS", "60"))
+CASE = case_bytes("published-case")
+TO_FHIR = "/fhir/$to-fhir"
+
+
+def bare() -> Flask:
+    """The least that an endpoint could do with the case."""
+    app, bundle = Flask(__name__), to_fhir(load_case(CASE))
+
+    @app.post(TO_FHIR)
+    def answer() -> Response:
+        decode(request.get_data())
+        return Response(encode(bundle), content_type="application/fhir+json; charset=utf-8")
+
+    return app
+
+
+@contextmanager
+def serving_bare(folder: Path) -> Iterator[Server]:
+    """It, on one worker of gunicorn with as many threads as the endpoint's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "-k", "gthread", "--threads", "32"]
+    command += ["--preload", "--no-control-socket", "tests.bench.http:bare()"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=(folder / "bare.log").open("wb"))
+    server = Server(port, process.pid, folder / "bare.log")
+    try:
+        for _ in range(300):
+            try:
+                server.post(TO_FHIR, CASE)
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def worked(server: Server) -> float:
+    """The seconds that the threads of the workers have had a processor."""
+    threads = (path for pid in server.workers() for path in Path(f"/proc/{pid}/task").iterdir())
+    return sum(int((path / "schedstat").read_text().split()[0]) for path in threads) / 1e9
+
+
+def seconds(server: Server, query: str = "") -> tuple[float, float]:
+    """How long one conversion takes, as its caller sees it, and as the processor does."""
+    begun, before = time.perf_counter(), worked(server)
+    assert server.post(f"{TO_FHIR}{query}", CASE).status == 200
+    return time.perf_counter() - begun, worked(server) - before
+
+
+def ratios(least: Server, served: Server) -> None:
+    """One caller at a time."""
+    rows = {"bare Flask": (least, ""), **{f"verify={v}": (served, f"?verify={v}") for v in ("all", "input", "off")}}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in rows}
+    for turn in range(ROUNDS + 3):
+        for name, (server, query) in rows.items():
+            taken = seconds(server, query)
+            if turn >= 3:
+                times[name].append(taken)
+    medians = {name: [median(column) for column in zip(*found, strict=True)] for name, found in times.items()}
+    print(f"published case, {len(CASE)} bytes, one caller, medians of {ROUNDS} rounds: waited, worked")
+    for name, pair in medians.items():
+        told = (
+            f"{one * 1000:8.1f} ms {one / least:6.2f}" for one, least in zip(pair, medians["bare Flask"], strict=True)
+        )
+        print(f"  {name:<14}{'  '.join(told)}")
+
+
+def overload(folder: Path) -> None:
+    """64 callers who send again and again, as engines do: 429 means later."""
+    with serving(folder, workers=2, queue=8) as served:
+        before = median(seconds(served)[0] for _ in range(10))
+        begun = time.perf_counter()
+
+        def caller(_: int) -> tuple[Counter[int], list[float]]:
+            statuses: Counter[int] = Counter()
+            waits = []
+            while time.perf_counter() - begun < 20:
+                at = time.perf_counter()
+                answer = served.post(TO_FHIR, CASE)
+                statuses[answer.status] += 1
+                waits.append(time.perf_counter() - at)
+                if answer.status == 429:
+                    time.sleep(int(answer.headers["Retry-After"]) / 4)
+            return statuses, waits
+
+        found = together(64, caller)
+        lasted = time.perf_counter() - begun
+        statuses = sum((one[0] for one in found), Counter())
+        waits = quantiles([wait for one in found for wait in one[1]], n=100)
+        after = median(seconds(served)[0] for _ in range(10))
+        print(f"64 callers, {lasted:.0f} s, 2 workers with 8 places each: answers by status {dict(statuses)}")
+        print(f"  {statuses[200] / lasted:.1f} conversions a second; waits: {waits[49]:.2f} s, 99 % {waits[98]:.2f} s")
+        print(f"  one caller before {before * 1000:.1f} ms, afterwards {after * 1000:.1f} ms")
+        assert set(statuses) == {200, 429}
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        with serving_bare(Path(name)) as one, serving(Path(name)) as other:
+            ratios(one, other)
+        overload(Path(name))
