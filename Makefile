@@ -14,10 +14,18 @@ $(READY): setup.cfg pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+# Spark's tests run where it is installed; too large for everybody's environment, it is always there in CI.
+ifeq ($(CI),true)
+SPARK = $(VENV)/.spark
+endif
+$(VENV)/.spark: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[spark]'
+	@touch $@
+
 demo: $(READY)  ## the published case to a FHIR bundle and back
 	@$(BIN)/fhir-adapter demo
 
-test: $(READY) lint  ## everything that must hold
+test: $(READY) $(SPARK) lint  ## everything that must hold; with CI=true also on Spark (660 MB more)
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup tests
 
 lint: $(READY)
@@ -28,8 +36,9 @@ lint: $(READY)
 laws: $(READY)  ## the laws on 10,000 generated cases (long)
 	FHIR_ADAPTER_EXAMPLES=10000 $(BIN)/python -m pytest -q -n auto tests/test_laws.py
 
-fuzz: $(READY)  ## 2,000 described and 100,000 raw requests against the endpoint (long)
+fuzz: $(READY)  ## 2,000 described, 100,000 raw requests and every canary against the endpoint (long)
 	FHIR_ADAPTER_REQUESTS=2000 $(BIN)/python -m pytest -q tests/test_openapi.py
+	FHIR_ADAPTER_CANARIES=1 $(BIN)/python -m pytest -q tests/test_canaries.py
 	$(BIN)/python -m tests.fuzz 100000
 
 bench: $(READY)  ## figures beside their goals and beside other libraries, in one run (some minutes)

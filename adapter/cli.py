@@ -14,14 +14,15 @@ from typing import Any
 
 import click
 
-from adapter import cli_client, cli_serve, listings
+from adapter import cli_client, cli_options, cli_serve, listings
 from adapter.bugs import bug
+from adapter.cli_bulk import bulk
 from adapter.cli_check import check
 from adapter.cli_plot import plot
 from adapter.cli_validate import validate
 from adapter.files import EXAMPLES, STREAM, read_bytes, write_all
 from adapter.reporting import full
-from adapter.verify import LEVELS, Verify, received, written
+from adapter.verify import Verify, received, written
 from mappings import (
     Issue,
     MappingError,
@@ -34,7 +35,6 @@ from mappings import (
     load_case,
     to_fhir,
 )
-from mappings.bundle import MODES, TYPES
 from mappings.report import outcome
 from mappings.wire import as_plain
 
@@ -46,15 +46,6 @@ _messages = click.option(
     default="text",
     show_default=True,
     help="How messages on standard error look: a line each, or one FHIR OperationOutcome.",
-)
-
-
-_verify = click.option(
-    "--verify",
-    type=click.Choice(LEVELS),
-    default="all",
-    show_default=True,
-    help="Hold against FHIR R4 what is written and received, what is received only, or nothing.",
 )
 
 
@@ -120,21 +111,13 @@ def _report(report: Report, messages: str, summary: str) -> None:
 
 @main.command("to-fhir", short_help="Case -> FHIR Bundle.")
 @click.argument("case")
-@click.option("--type", "bundle_type", type=click.Choice(TYPES), help="The kind of Bundle.  [default: collection]")
-@click.option(
-    "--mode", type=click.Choice(MODES), help="How a transaction writes: by id, or by identifier.  [default: put]"
-)
+@cli_options.bundle
 @click.option("--subject", metavar="Patient/ID", help="A Patient that the server has: a transaction then writes none.")
 @click.option(
     "--onto", metavar="BUNDLE", help="A received Bundle: write the facts back into it, keep all else as it is."
 )
 @click.option("--remove", is_flag=True, help="With --onto: also remove what the case no longer has.")
-@click.option(
-    "--now", metavar="INSTANT", help="The time of making, such as 2024-07-15T10:00:00+02:00, if the case has none."
-)
-@click.option("--optional-codes", is_flag=True, help="Add SNOMED CT codes that need a licence.")
-@click.option("--no-literature", is_flag=True, help="Leave out the reports by others.")
-@_verify
+@cli_options.verify
 @_messages
 @_output
 def to_fhir_command(case: str, onto: str | None, verify: Verify, messages: str, output: str, **options: Any) -> None:
@@ -143,9 +126,8 @@ def to_fhir_command(case: str, onto: str | None, verify: Verify, messages: str, 
     The same case gives the same bytes: no clock is read. If anything is wrong with the case,
     all of it is listed on standard error, nothing is written, and the exit status is 1.
     """
+    given = cli_options.given(options)
     _check_options(case, onto, options)
-    options["literature"] = not options.pop("no_literature")
-    given = {name: value for name, value in options.items() if value is not None}
     report = Report("case-to-fhir")
     with _refusing(messages):
         before = None if onto is None else as_plain(read_bytes(onto))
@@ -162,8 +144,6 @@ def _check_options(case: str, onto: str | None, options: dict[str, Any]) -> None
         raise click.UsageError("--remove needs --onto BUNDLE.")
     if onto == STREAM and case == STREAM:
         raise click.UsageError("Standard input can be CASE or --onto, not both.")
-    if options["mode"] is not None and options["bundle_type"] != "transaction":
-        raise click.UsageError("--mode needs --type transaction.")
     for name, value in (("--type", options["bundle_type"]), ("--subject", options["subject"])):
         if onto is not None and value is not None:
             raise click.UsageError(f"{name} does not go with --onto: the Bundle keeps its type and its Patient.")
@@ -173,10 +153,10 @@ def _check_options(case: str, onto: str | None, options: dict[str, Any]) -> None
 
 @main.command("to-case", short_help="FHIR Bundle -> case.")
 @click.argument("bundle")
-@click.option("--strict", is_flag=True, help="Refuse a Bundle of which anything is not mapped.")
+@cli_options.strict
 @click.option("--patient", metavar="ID", help="Which Patient, if the Bundle holds several: its id or fullUrl.")
 @click.option("--report", "report_file", metavar="FILE", help="Write what became of every value to FILE, as JSON.")
-@_verify
+@cli_options.verify
 @_messages
 @_output
 def to_case_command(
@@ -290,6 +270,7 @@ def demo(context: click.Context) -> None:
 
 main.add_command(validate)
 main.add_command(check)
+main.add_command(bulk)
 main.add_command(plot)
 listings.add_to(main)
 cli_serve.add_to(main)

@@ -1,7 +1,8 @@
 """Reading a document and writing results so that nothing is ever half-written.
 
 A result goes to a temporary file in its own folder, readable by its owner alone, and gets its
-name only when it is whole. Several results get their names only when all of them are whole.
+name only when it is whole. Several results get their names only when all of them are whole. A result
+that grows for hours (`Growing`) does the same, and can be taken up again after a kill.
 """
 
 from __future__ import annotations
@@ -102,6 +103,82 @@ def _stage(path: str, data: bytes, overwrite: bool, private: bool) -> tuple[Path
         part.unlink(missing_ok=True)
         raise
     return part, target
+
+
+class Growing:
+    """A result that is written bit by bit: a file that gets its name when it is whole, or a stream at once.
+
+    The file grows under a hidden name beside its place and stays there when the process is killed;
+    ``begin(length)`` of a later process goes on after so many bytes. Raises `MappingError` (not-writable).
+    """
+
+    _file: BinaryIO
+
+    def __init__(self, path: str, stream: TextIO | None = None) -> None:
+        self.path, self.target = path, Path(os.path.realpath(path))
+        self.part = hidden(path, "part") if stream is None and _is_plain(path) else None
+        self._standard = stream or sys.stdout if self.part is None and (stream or path == STREAM) else None
+        with _refusing(path):
+            self._rights = 0 if self.part is None else _mode(self.target, True)
+        self._opened = contextlib.ExitStack()
+
+    def begin(self, length: int = 0) -> None:
+        """Open the file anew, or after its first ``length`` bytes, which must be there."""
+        with _refusing(self.path):
+            if self._standard is not None:
+                self._file = _buffer(self._standard)
+                return
+            if self.part is None:
+                self._file = self._opened.enter_context(Path(self.path).open("wb"))  # noqa: SIM115
+                return
+            if not length:
+                self.part.unlink(missing_ok=True)
+            self._file = self._opened.enter_context(open_hidden(self.part, 0 if length else os.O_CREAT | os.O_EXCL))
+            if self._file.seek(0, os.SEEK_END) < length:
+                raise OSError(errno.EIO, f"{self.part} is shorter than it was")
+            self._file.truncate(length)
+            self._file.seek(length)
+
+    def write(self, data: bytes) -> int:
+        """Write the bytes; gives the length of the file so far, of a stream 0."""
+        with _refusing(self.path):
+            self._file.write(data)
+            if self.part is not None:
+                return self._file.tell()
+            self._file.flush()
+            return 0
+
+    def keep(self) -> None:
+        """Have the disk keep what was written."""
+        if self.part is not None:
+            with _refusing(self.path):
+                self._file.flush()
+                os.fsync(self._file.fileno())
+
+    def finish(self) -> None:
+        """Give the whole file its name; nothing is left to do where an earlier process came so far."""
+        self.close()
+        if self.part is not None and self.part.exists():
+            with _refusing(self.path):
+                self.part.chmod(self._rights)
+                os.replace(self.part, self.target)
+
+    def close(self) -> None:
+        """Let go of the file; a standard stream stays open."""
+        with _refusing(self.path):
+            self._opened.close()
+
+
+def hidden(path: str, suffix: str) -> Path:
+    """A hidden name beside the place of ``path`` (a link's target)."""
+    target = Path(os.path.realpath(path))
+    return target.with_name(f".{target.name}.{suffix}")
+
+
+def open_hidden(path: Path, flags: int) -> BinaryIO:
+    """Open a hidden file to read and write, for its owner alone; a link in its place is not followed."""
+    with _refusing(str(path)):
+        return os.fdopen(os.open(path, flags | os.O_RDWR | os.O_NOFOLLOW, 0o600), "r+b")
 
 
 def _mode(target: Path, overwrite: bool) -> int:

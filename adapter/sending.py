@@ -78,7 +78,7 @@ def send(
     *,
     mode: str | None = None,
     subject: str | None = None,
-    announce: Callable[[str], None],
+    announce: Callable[[str], None] = lambda line: None,
 ) -> Delivery:
     """Send a case, or a transaction Bundle as it is, and tell what became of each entry.
 

@@ -57,7 +57,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: what runs is finished; what only waits is answered 503, to be sent to another instance."""
         super().handle_exit(sig, frame)
-        self.wsgi.extensions["gate"].draining.set()
+        self.app.wsgi().extensions["gate"].draining.set()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """On the way out take what waits at the socket, then close it: nobody waits for an answer in vain."""

@@ -95,7 +95,7 @@ def decode(raw: bytes | str, deepest: int = MAX_DEPTH) -> Any:
     except _Refused as error:
         at = locate.twice(text) if error.code == "duplicate-name" else locate.number(text, _bad)
         raise _refusal(error.code, str(error).rstrip("."), text, at) from None
-    if "\\u" in text or isinstance(raw, str):
+    if isinstance(raw, str) or b"\\u" in raw:
         _refuse_surrogates(value, text)
     return value
 

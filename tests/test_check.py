@@ -85,7 +85,7 @@ def test_output_hash_is_that_of_the_case_as_written(tmp_path: Path) -> None:
 
 def test_way_back_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """``reversible`` comes from writing the case onto the document, not from belief."""
-    monkeypatch.setattr(reporting, "to_fhir", lambda case, onto: onto | {"language": "xx"})
+    monkeypatch.setattr(reporting, "to_fhir", lambda case, onto, tick: onto | {"language": "xx"})
     assert read(BUNDLE).reversible is False
     assert "way back  DIFFERENT" in screen(read(BUNDLE))
 

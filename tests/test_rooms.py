@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent
 WORLD = {"adapter", "flask", "requests", "os", "socket", "time", "subprocess", "click", "fhir"}
 #: Each module may import those before it; the concepts stand between `resource` and `case`.
 ORDER = [
-    "straight",
     "notebook",
+    "straight",
     "values",
     "report",
     "shape",

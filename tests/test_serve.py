@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
@@ -223,7 +222,7 @@ def test_sigterm_under_load_leaves_no_accepted_request_unanswered(tmp_path: Path
     """Whoever was accepted has a whole answer; whoever was not has none at all, and no line in the log."""
     with serving(tmp_path, workers=2) as served:
         answered: Counter[str] = Counter()
-        dropped: list[str] = []
+        dropped: dict[str, type[OSError]] = {}
 
         def caller(number: int) -> None:
             if number == 0:
@@ -235,8 +234,8 @@ def test_sigterm_under_load_leaves_no_accepted_request_unanswered(tmp_path: Path
                 name = f"load-{number}-{turn}"
                 try:
                     found = served.post(TO_FHIR, CASE, X_Request_Id=name)
-                except (ConnectionError, http.client.RemoteDisconnected):
-                    dropped.append(name)
+                except ConnectionError as error:
+                    dropped[name] = type(error)
                     return
                 assert found.status in (200, 429, 503)
                 assert len(found.body) == int(found.headers["Content-Length"])
@@ -246,8 +245,9 @@ def test_sigterm_under_load_leaves_no_accepted_request_unanswered(tmp_path: Path
         assert served.stop() == 0
         logged = {line["correlation_id"] for line in served.lines("request")} - {""}
         assert logged == set(answered)
-        assert not logged & set(dropped)
-        assert dropped
+        assert not logged & dropped.keys()
+        # nobody connected in vain; one may, between the last look at the socket and its end
+        assert list(dropped.values()).count(ConnectionRefusedError) >= len(dropped) - 1 > 0
         assert served.lines()[-1]["event"] == "Shutting down: Master"
 
 

@@ -13,13 +13,21 @@ from typing import Any
 
 import pytest
 
+from tests.fhir_servers import Fake
+
 ROOT = Path(__file__).parent.parent
 TUTORIAL = ROOT / "examples" / "tutorial.md"
 BLOCK = re.compile(r"(?P<code>```python\n(?P<python>.*?)```\n)(?P<shown>\n```text\n.*?```\n)?", re.DOTALL)
 
 
 def ran(text: str) -> str:
-    """The tutorial with what its blocks print now, where it shows that."""
+    """The tutorial with what its blocks print now, where it shows that; a FHIR server is there for it."""
+    with Fake() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FHIR_SERVER", server.base)
+        return _ran(text)
+
+
+def _ran(text: str) -> str:
     session: dict[str, Any] = {"__name__": "tutorial"}
 
     def run(block: re.Match[str]) -> str:

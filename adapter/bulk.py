@@ -1,0 +1,410 @@
+"""Archives on one machine: NDJSON in, NDJSON out in the order of the input, by several processes.
+
+Lines go to the workers as bytes, in batches that depend on the input alone, and come back as bytes;
+so the result is the same for any number of processes, and memory holds a few batches whatever the size.
+
+A journal beside the result says after which line of the input everything is safe on the disk, and how
+long the results were then. After a kill they are cut to these lengths, and reading goes on at that line.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import glob
+import gzip
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import zlib
+from collections import Counter, deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import msgspec
+
+from adapter.files import STREAM, Growing, hidden, open_hidden
+from adapter.line import MAX_LINE, Done, Task, convert, too_long
+from adapter.reporting import terms_version
+from mappings import Issue, MappingError, __version__, decode, encode
+
+LINES, BYTES = 128, 128 * 2**10  # a batch is full with either
+AHEAD = 3  # batches read ahead for each process
+SAFE = 0.5  # seconds after which what was done is made safe
+
+
+class Stopped(Exception):
+    """The run ended before its end; what it did is kept, and it can be taken up again."""
+
+
+class Place(NamedTuple):
+    """A place in the inputs: the number of the file, of the lines before it there, and of the (unpacked) bytes."""
+
+    file: int = 0
+    line: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line, or why it could not be read, with the name of its file; lines count from 1, bytes from 0."""
+
+    name: str
+    number: int
+    offset: int
+    raw: bytes | Issue
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Lines that are converted together, the place after them, and how much of the files was read till there."""
+
+    lines: list[Line]
+    end: Place
+    read: int
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of the three results (lines, errors, report): packed with gzip; errors as text; a report at all."""
+
+    packed: tuple[bool, ...] = (False, False, False)
+    text: bool = False
+    report: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of a batch: the bytes of the three results, and the counts of lines."""
+
+    parts: tuple[bytes, ...]
+    written: int
+    refused: Counter[str]
+    told: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far a run is: the place in the inputs, the lengths of the results, and the counts of lines."""
+
+    place: Place = field(default_factory=Place)
+    lengths: tuple[int, ...] = (0, 0, 0)
+    written: int = 0
+    refused: int = 0
+    #: lines by the codes of their errors if they were refused; else by those of what is to be said about them
+    codes: dict[str, int] = field(default_factory=dict)
+    told: dict[str, int] = field(default_factory=dict)
+    done: bool = False
+
+    @property
+    def count(self) -> int:
+        """The lines so far."""
+        return self.written + self.refused
+
+    def after(self, batch: Batch, made: Made, lengths: tuple[int, ...]) -> State:
+        """The state with one more batch in it."""
+        return State(
+            batch.end,
+            lengths,
+            self.written + made.written,
+            self.refused + len(batch.lines) - made.written,
+            dict(Counter(self.codes) + made.refused),
+            dict(Counter(self.told) + made.told),
+        )
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def input_files(patterns: Sequence[str]) -> list[str]:
+    """The files that are meant: files, ``-``, globs, and folders with all that is in them; sorted where they match.
+
+    Names that begin with a dot or an underscore are left out of folders, as Spark does.
+    Raises `MappingError` (not-readable), all of them at once.
+    """
+    found: list[str] = []
+    issues: list[Issue] = []
+    for pattern in patterns:
+        if os.path.isdir(pattern):
+            names = [str(path) for path in Path(pattern).rglob("*") if path.is_file() and _shown(path, pattern)]
+        elif pattern == STREAM or os.path.exists(pattern):
+            names = [pattern]
+        else:
+            names = [name for name in glob.glob(pattern, recursive=True) if os.path.isfile(name)]
+        issues += [] if names else [Issue("not-readable", "There is no such file.", path=pattern)]
+        found += sorted(names)
+    issues += [
+        Issue("not-readable", "No right to read.", path=n) for n in found if n != STREAM and not os.access(n, os.R_OK)
+    ]
+    if issues:
+        raise MappingError(issues)
+    return found
+
+
+def _shown(path: Path, folder: str) -> bool:
+    return not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[tuple[IO[bytes], IO[bytes] | gzip.GzipFile]]:
+    """The file as it is and unpacked: gzip is known by its first bytes."""
+    raw: Any = sys.stdin.buffer if name == STREAM else open(name, "rb")  # noqa: SIM115
+    try:
+        yield raw, gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
+    finally:
+        if name != STREAM:
+            raw.close()
+
+
+def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, Place, int]]:
+    """Every line that is not blank, the place after it, and the bytes of the files read till there."""
+    before = 0
+    for number, name in enumerate(names):
+        size = 0 if name == STREAM else os.path.getsize(name)
+        _, count, at = start if number == start.file else Place()
+        try:
+            if number >= start.file:
+                with _opened(name) as (raw, stream):
+                    if at:
+                        stream.seek(at)
+                    while piece := stream.readline(MAX_LINE + 1):
+                        line, length = Line(name, count + 1, at, _whole(piece)), len(piece)
+                        blank = not piece.strip()
+                        while not piece.endswith(b"\n") and (piece := stream.readline(MAX_LINE)):
+                            length += len(piece)
+                        count, at = count + 1, at + length
+                        if not blank:
+                            yield line, Place(number, count, at), before + (raw.tell() if raw.seekable() else at)
+        except (OSError, EOFError, zlib.error) as error:
+            why = Issue("not-readable", f"The file cannot be read further: {type(error).__name__}.")
+            yield Line(name, count + 1, at, why), Place(number + 1), before + size
+        before += size
+
+
+def _whole(piece: bytes) -> bytes | Issue:
+    """The line without its end; an issue if this is only its beginning."""
+    return too_long() if len(piece) > MAX_LINE and not piece.endswith(b"\n") else piece.rstrip(b"\r\n")
+
+
+def _batches(names: Sequence[str], start: Place) -> Iterator[Batch]:
+    lines: list[Line] = []
+    size = 0
+    for line, end, read in _lines(names, start):
+        lines.append(line)
+        size += len(line.raw) if isinstance(line.raw, bytes) else 0
+        if len(lines) == LINES or size >= BYTES:
+            yield Batch(lines, end, read)
+            lines, size = [], 0
+    if lines:
+        yield Batch(lines, end, read)
+
+
+# --- converting, in the workers -----------------------------------------------------------------
+
+
+def make(task: Task, form: Form, lines: Sequence[Line]) -> Made:
+    """Convert the lines; an error is a line of NDJSON with the place, or a line of text."""
+    parts: tuple[list[bytes], ...] = ([], [], [])
+    refused, told = Counter[str](), Counter[str]()
+    for line in lines:
+        done = Done(None, [line.raw]) if isinstance(line.raw, Issue) else convert(line.raw, task)
+        (refused if done.result is None else told).update(done.codes())
+        if done.result is not None:
+            parts[0].append(done.result + b"\n")
+        if done.result is None or (form.report and done.codes()):
+            parts[1 if done.result is None else 2].append(_record(line, done, form))
+    return Made(tuple(map(_bytes, parts, form.packed)), len(parts[0]), refused, told)
+
+
+def _record(line: Line, done: Done, form: Form) -> bytes:
+    if form.text and done.result is None:
+        told = (f"{line.name}:{line.number} (byte {line.offset}): {issue.line()}\n" for issue in done.loud())
+        return "".join(told).encode()
+    place = {"file": line.name, "line": line.number, "offset": line.offset}
+    return encode({**place, "outcome": done.outcome()}) + b"\n"
+
+
+def _bytes(lines: list[bytes], packed: bool) -> bytes:
+    """The lines as they are written; packed, each batch is a member of its own, so that a file can be cut there."""
+    data = b"".join(lines)
+    return gzip.compress(data, 6, mtime=0) if packed and data else data
+
+
+def _server() -> BaseContext:
+    """What starts the workers: a process that has the modules loaded already, and leaves Ctrl-C to us as they do."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
+
+
+def _begin() -> None:
+    """A worker does not outlive its parent; what is loaded is no business of its garbage collector."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    gc.freeze()
+
+
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _made(task: Task, form: Form, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Made]]:
+    """Each batch and what became of it, in order; raises `Stopped` if a worker is gone."""
+    if jobs == 1:
+        for batch in batches:
+            yield batch, make(task, form, batch.lines)
+        return
+    with ProcessPoolExecutor(jobs, _server(), _begin) as pool:
+        waiting: deque[tuple[Batch, Future[Made]]] = deque()
+        try:
+            for batch in batches:
+                waiting.append((batch, pool.submit(make, task, form, batch.lines)))
+                if len(waiting) > AHEAD * jobs:
+                    first, made = waiting.popleft()
+                    yield first, made.result()
+            while waiting:
+                first, made = waiting.popleft()
+                yield first, made.result()
+        except BrokenProcessPool:
+            why = "A worker process is gone: it was killed, perhaps for want of memory (fewer --jobs need less)."
+            raise Stopped(why) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+# --- the run ------------------------------------------------------------------------------------
+
+
+class Journal:
+    """What the run is, and how far it is: a line of JSON each, in a hidden file beside the result, held by one process.
+
+    Raises `MappingError` (bad-option) where another run holds it, where a run was left off that is not to be
+    resumed, and where the inputs, the options or the adapter are not those that it was begun with.
+    """
+
+    def __init__(self, target: str, identity: dict[str, Any], resume: bool) -> None:
+        self.path = hidden(target, "journal")
+        self._file = open_hidden(self.path, os.O_CREAT)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise self._refusal("Another process is at this result.", "to wait for it") from None
+        whole, _, _ = self._file.read().rpartition(b"\n")
+        first, *others = whole.splitlines() or [b""]
+        if first and not resume:
+            raise self._refusal("A run was left off here.", f"--resume, or no {self.path}, to begin anew")
+        if first and first != encode(identity):
+            changed = [name for name, value in decode(first).items() if encode(value) != encode(identity[name])]
+            raise self._refusal(f"The run was begun with other {', '.join(changed)}.", "the same as then")
+        self._file.seek(len(whole) + bool(whole))
+        self._file.truncate()
+        if not first:
+            self.note(identity)
+        self.last = msgspec.json.decode(others[-1], type=State) if others else State()
+
+    def _refusal(self, why: str, expected: str) -> MappingError:
+        self.close()
+        return MappingError(Issue("bad-option", why, path=str(self.path), expected=expected))
+
+    def note(self, record: State | dict[str, Any]) -> None:
+        """Have the disk keep one more line."""
+        self._file.write(encode(record) + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def remove(self) -> None:
+        """The run is over."""
+        self.path.unlink()
+
+    def close(self) -> None:
+        """Let others have it."""
+        self._file.close()
+
+
+def run(
+    task: Task,
+    names: Sequence[str],
+    paths: Sequence[str | None],
+    jobs: int = 1,
+    resume: bool = False,
+    max_errors: int | None = None,
+) -> Generator[tuple[int, State], None, None]:
+    """Do the task to every line of the files; yields the bytes read and the state, at the start and after each batch.
+
+    ``paths`` are those of the result, of the refused lines (None: told on standard error), and of the report on
+    lines that were written (None: none). Raises `MappingError`, and `Stopped`, also where more than ``max_errors``
+    lines are refused; unless input or result is a stream, a later run with ``resume`` goes on from there.
+    """
+    out, errors, report = paths
+    form = Form(tuple((path or "").endswith(".gz") for path in paths), errors is None, report is not None)
+    results = [Growing(out or STREAM), Growing(errors or STREAM, None if errors else sys.stderr)]
+    results += [Growing(report)] if report else []
+    journal = None
+    if STREAM not in names and results[0].part is not None:
+        journal = Journal(out or STREAM, _identity(task, names, paths), resume)
+    with ExitStack() as opened:
+        for result in results:
+            opened.callback(result.close)
+        if journal:
+            opened.callback(journal.close)
+        state = journal.last if journal else State()
+        yield 0, state
+        if not state.done:
+            for result, length in zip(results, state.lengths, strict=False):
+                result.begin(length)
+            try:
+                safe = time.monotonic()
+                for batch, made in _made(task, form, _batches(names, state.place), jobs):
+                    lengths = [result.write(part) for result, part in zip(results, made.parts, strict=False)]
+                    state = state.after(batch, made, (*lengths, 0)[:3])
+                    yield batch.read, state
+                    if max_errors is not None and state.refused > max_errors:
+                        raise Stopped(f"More than {max_errors} lines are refused (--max-errors).")
+                    if time.monotonic() - safe > SAFE:
+                        _keep(results, journal, state)
+                        safe = time.monotonic()
+                for result, packed, length in zip(results, form.packed, state.lengths, strict=False):
+                    if packed and not length:
+                        result.write(gzip.compress(b"", mtime=0))
+                state = replace(state, done=True)
+            finally:
+                _keep(results, journal, state)
+        for result in results:
+            result.finish()
+        if journal:
+            journal.remove()
+        yield 0, state
+
+
+def _identity(task: Task, names: Sequence[str], paths: Sequence[str | None]) -> dict[str, Any]:
+    """What a run must have in common with the one that it takes up."""
+    files = [(name, os.path.getsize(name), os.stat(name).st_mtime_ns) for name in names]
+    return {
+        "adapter": [__version__, terms_version(), LINES, BYTES, MAX_LINE],
+        "options": [task, paths],
+        "inputs": files,
+    }
+
+
+def _keep(results: Sequence[Growing], journal: Journal | None, state: State) -> None:
+    """Have the disk keep the results, then the state: what it says is there."""
+    if journal:
+        for result in results:
+            result.keep()
+        journal.note(state)

@@ -1,0 +1,53 @@
+"""Options that several commands share: what a conversion can be told, whoever runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from adapter.verify import LEVELS
+from mappings.bundle import MODES, TYPES
+
+Command = Callable[..., Any]
+
+verify = click.option(
+    "--verify",
+    type=click.Choice(LEVELS),
+    default="all",
+    show_default=True,
+    help="Hold against FHIR R4 what is written and received, what is received only, or nothing.",
+)
+strict = click.option("--strict", is_flag=True, help="Refuse a Bundle of which anything is not mapped.")
+
+
+def bundle(command: Command) -> Command:
+    """The options about the Bundle that is written."""
+    for option in (
+        click.option("--no-literature", is_flag=True, help="Leave out the reports by others."),
+        click.option("--optional-codes", is_flag=True, help="Add SNOMED CT codes that need a licence."),
+        click.option(
+            "--now",
+            metavar="INSTANT",
+            help="The time of making, such as 2024-07-15T10:00:00+02:00, if the case has none.",
+        ),
+        click.option(
+            "--mode",
+            type=click.Choice(MODES),
+            help="How a transaction writes: by id, or by identifier.  [default: put]",
+        ),
+        click.option(
+            "--type", "bundle_type", type=click.Choice(TYPES), help="The kind of Bundle.  [default: collection]"
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of `bundle` as arguments of `mappings.to_fhir`; one that would do nothing is refused."""
+    if options["mode"] is not None and options["bundle_type"] != "transaction":
+        raise click.UsageError("--mode needs --type transaction.")
+    named = {name: value for name, value in options.items() if value is not None and name != "no_literature"}
+    return {**named, "literature": not options["no_literature"]}
