@@ -83,7 +83,7 @@ class Rows(tuple[Row, ...]):
 
     def writes(self, script: Script, out: str) -> None:
         """Say how the rows are written; a row whose ``field`` is not given is passed over."""
-        for row in self:
+        for row in (row for row in self if not row.is_silent):
             shape, head = self.known[row.field] if row.field else None, ""
             if shape is not None and (shape.many or not shape.required):
                 head = f"if item.{row.field}{'' if shape.many else ' is not None'}:"
