@@ -32,17 +32,19 @@ def write_onto(
     """The received document with the case's facts written over what was read from it."""
     document = wire.as_plain(document)
     was = read(document, None, (case.case_system, case.case_id), tick)
+    old = {id(node): was.written(node) for node, _ in was.matched}
+    told = {id(node): was.written(node, told=True) for node, _ in was.matched if node.derived}
     plans = list(plan(case))
     identify(case, plans)
-    matched, stale = _match(was, plans)
+    matched = _match(was, plans, old)
     _refuse_no_place(was, case, matched, report)
     to = writing(case, plans, was.subject, optional_codes or was.optional_codes)
-    changes = _changes(was, matched, stale, to, report)
+    changes = _changes(matched, old, to, report)
     found = {id(planned) for _, planned in matched}
     added = [planned for planned in plans if id(planned) not in found]
     for planned, parts in _implied(was, matched, changes):
         added += [planned] if planned is not None else []
-        changes |= _changes(was, parts, stale, to, report, told=True)
+        changes |= _changes(parts, old | told, to, report)
     _remaining(was, matched, changes, {p.item_key for p in plans}, remove, report)
     _keep_known(was, matched, changes)
     _repeat(was, changes)
@@ -57,14 +59,12 @@ def write_onto(
 
 
 def _changes(
-    was: Read, matched: list[tuple[Node, Planned]], stale: Stale, to: Writing, report: Report, told: bool = False
+    matched: list[tuple[Node, Planned]], old: dict[int, dict[str, Json]], to: Writing, report: Report
 ) -> dict[str, Json]:
-    """The resources that differ, by their pointer. ``told``: what was derived in reading is to be written out."""
+    """The resources that differ, by their pointer; ``old`` is what the writer made of each as it was read."""
     changes = {}
     for node, planned in matched:
-        old = was.written(node, told)
-        old |= {name: {} for name in stale.get(id(node), ()) if name in old}
-        resource = _rewrite(node, planned, old, to, report)
+        resource = _rewrite(node, planned, old[id(node)], to, report)
         if resource is not node.resource:
             changes[node.pointer] = resource
     return changes
@@ -100,11 +100,7 @@ def _fresh(to: Writing) -> Writing:
     return to
 
 
-#: Of a resource by its `id`: the elements that refer by an identifier which is another one now.
-Stale = dict[int, list[str]]
-
-
-def _match(was: Read, plans: list[Planned]) -> tuple[list[tuple[Node, Planned]], Stale]:
+def _match(was: Read, plans: list[Planned], old: dict[int, dict[str, Json]]) -> list[tuple[Node, Planned]]:
     """Each received resource with the resource of the case that it is; ids and references are the received ones.
 
     Of several resources of one item each keeps its share, or the key made of it, or else its place.
@@ -134,11 +130,10 @@ def _match(was: Read, plans: list[Planned]) -> tuple[list[tuple[Node, Planned]],
             for key, spelling in node.spelled.items()
             if key in there and not (key in renamed and "?" in spelling)
         }
-    stale = {
-        id(node): [name for name in node.resource if _by_identifier(was, node, name) in renamed]
-        for node in (found.values() if renamed else ())
-    }
-    return matched, stale
+        for name in old[id(node)] if renamed else ():
+            if _by_identifier(was, node, name) in renamed:
+                old[id(node)] = old[id(node)] | {name: {}}
+    return matched
 
 
 def _renamed(was: Read, matched: list[tuple[Node, Planned]]) -> set[str]:

@@ -210,20 +210,21 @@ class Read:
         shares = {item: iter(nodes) for item, nodes in self._of_item.items()}
         writing: dict[str, list[Any]] = {}
         self.matched = [(next(shares[id(planned.item)]), planned) for planned in plans]
-        self._planned: dict[int, tuple[Planned, dict[str, str]]] = {}
+        self._planned: dict[int, Planned] = {}
         for node, planned in self.matched:
             adopt(planned, node, self.ref(node))
             node.item_key = planned.item_key
-            self._planned[id(node)] = planned, node.spelled
+            self._planned[id(node)] = planned
             writing.setdefault(planned.item_key, []).append(planned)
         self.subject = self.ref(self.received.patient)
         self._to = Writing(self.case, writing, self.subject, self.optional_codes, lambda: labels(self.case))
 
     def written(self, node: Node, told: bool = False) -> dict[str, Json]:
         """What the writer makes of what was read from a node; ``told``: without what was derived."""
-        planned, self._to.spelled = self._planned[id(node)]
+        planned = self._planned[id(node)]
         if told and node.derived:
             planned = replace(planned, item=replace(planned.item, **dict.fromkeys(node.derived)))
+        self._to.spelled = node.spelled
         return planned.table.write(planned, self._to)
 
     def software_ref(self) -> str | None:
