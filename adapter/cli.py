@@ -200,8 +200,9 @@ def _same(one: str, other: str) -> bool:
 @main.command(short_help="Where every field of a case lies in FHIR.")
 @click.argument("concept", required=False)
 @click.option("--format", "shape", type=click.Choice(["text", "md", "json"]), default="text", show_default=True)
+@click.option("--compiled", is_flag=True, help="The Python that the rows are compiled to.")
 @_output
-def table(concept: str | None, shape: str, output: str) -> None:
+def table(concept: str | None, shape: str, compiled: bool, output: str) -> None:
     """Show the mapping table, all of it or that of one CONCEPT.
 
     CONCEPT is a concept (Therapy), a section of the case (therapies) or a FHIR type
@@ -213,7 +214,7 @@ def table(concept: str | None, shape: str, output: str) -> None:
     if not lines:
         raise click.BadParameter(f"There is none of this name. Concepts: {', '.join(names(about(None)))}.")
     with _refusing():
-        write_all([(output, FORMATS[shape](lines).encode())])
+        write_all([(output, FORMATS["python" if compiled else shape](lines).encode())])
 
 
 @main.command(short_help="The JSON Schema of a case.")

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from adapter.tables import Line, mapping_table
 from mappings import encode
+from mappings.case import ALTERNATES, TABLES
 from mappings.shape import shapes
 from mappings.values import Observed
 
@@ -68,7 +69,17 @@ def as_text(table: list[Line]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-FORMATS = {"text": as_text, "md": as_markdown, "json": as_json}
+def as_python(table: list[Line]) -> str:
+    """What runs for these lines: the functions that the rows of each resource are compiled to."""
+    kinds = {(line.concept, line.resource) for line in table}
+    found = [one for one in (*TABLES, *ALTERNATES) if (one.cls.__name__, one.type) in kinds]
+    return "\n\n".join(
+        f"# {one.cls.__name__} <-> {one.type} ({one.name})\n\n{one.rows.writing.text}\n\n{one.rows.reading.text}"
+        for one in found
+    )
+
+
+FORMATS = {"text": as_text, "md": as_markdown, "json": as_json, "python": as_python}
 
 
 def _blocks(table: list[Line]) -> Iterable[tuple[str, list[tuple[str, ...]]]]:

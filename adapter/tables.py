@@ -106,14 +106,14 @@ def _coded(word: Any, code: str) -> str:
 @singledispatch
 def lines(row: Row, at: Place) -> Iterator[Line]:
     """The lines of one row; one that maps no field and writes nothing only checks what is read."""
-    if not row.fields and type(row).write is Row.write:
+    if not row.fields and row.is_silent:
         return iter(())
     raise TypeError(f"adapter.tables has no lines for rows of {type(row).__name__}")
 
 
 @lines.register
 def _at(row: At | Spread | Listed, at: Place) -> Iterator[Line]:
-    element = row.name if isinstance(row, Listed) else ".".join(row.steps)
+    element = row.member if isinstance(row, Listed) else ".".join(row.path.steps)
     yield from _holding(row, row.field, row.codec, element, at)
 
 
@@ -146,12 +146,12 @@ def _element(element: Element, at: Place) -> Iterator[Line]:
 @lines.register
 def _fixed(row: Fixed, at: Place) -> Iterator[Line]:
     code = ", ".join(f"{coding.code} ({coding.system})" for coding in row.term.codings)
-    yield at.line("", "fixed" if row.verify else "also", ".".join(row.steps), fixed=f"always {code}")
+    yield at.line("", "fixed" if row.verify else "also", ".".join(row.path.steps), fixed=f"always {code}")
 
 
 @lines.register
 def _constant(row: Constant, at: Place) -> Iterator[Line]:
-    yield at.line("", "constant", ".".join(row.steps), fixed=f"always {row.term.code}")
+    yield at.line("", "constant", ".".join(row.path.steps), fixed=f"always {row.term.code}")
 
 
 #: What is written without a field of its own.
@@ -164,20 +164,20 @@ _FOLLOWS = {
 
 @lines.register
 def _follows(row: Derived | Owner | Subject, at: Place) -> Iterator[Line]:
-    element = ".".join(row.steps) if isinstance(row, Derived) else row.name
+    element = ".".join(row.path.steps) if isinstance(row, Derived) else row.name
     yield at.line("", _word(row), element, fixed=_FOLLOWS[type(row)])
 
 
 @lines.register
 def _flag(row: Flag, at: Place) -> Iterator[Line]:
     holds = f"true={row.on.code} | left out={row.off.code if row.off else 'nothing'}"
-    yield at.line(row.field, "flag", ".".join(row.steps), holds=holds)
+    yield at.line(row.flag, "flag", ".".join(row.path.steps), holds=holds)
 
 
 @lines.register
 def _inside(row: Inside, at: Place) -> Iterator[Line]:
     for inner in row.rows:
-        yield from lines(inner, replace(at, path=f"{at.path}.{'.'.join(row.steps).removeprefix('_')}"))
+        yield from lines(inner, replace(at, path=f"{at.path}.{'.'.join(row.path.steps).removeprefix('_')}"))
 
 
 @lines.register

@@ -61,6 +61,7 @@ def to_fhir(
         report.mapped = report.total
         return write_onto(case, onto, remove=remove, now=now, optional_codes=optional_codes, report=report,
                           tick=tick)  # fmt: skip
+    whole = case
     if case.literature is not None and (bundle_type == "transaction" or not literature):
         case = replace(case, literature=None)
         report.add("literature-excluded", path="case.literature", pointer="/literature")
@@ -85,7 +86,8 @@ def to_fhir(
     resources.append(provenance(case, targets, f"urn:uuid:{SOFTWARE_ID}", recorded))
     entries = _entries(resources, bundle_type, mode, report)
     if told:
-        report.mapped = lens.leaves(dump_case(case)) - (_patient_leaves(case) if subject is not None else 0)
+        there = report.total if case is whole else lens.leaves(dump_case(case))
+        report.mapped = there - (_patient_leaves(case) if subject is not None else 0)
     return frame(case, bundle_type, entries, recorded)
 
 

@@ -136,9 +136,7 @@ class WhenRow(Row):
     # writing
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        value: When | None = getattr(item, self.field)
-        if value is None:
-            return
+        value: When = getattr(item, self.field)
         text = _text_json(value.text)
         if value.at is not None:
             self._moment(out, value.at, text)
@@ -329,9 +327,7 @@ class ValueRow(Row):
         self.forms = {f: n for f, n in _MEMBERS.items() if not self.shape.forms or f in self.shape.forms}
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        value: ValueOrAbsent | None = getattr(item, self.field)
-        if value is None:
-            return
+        value: ValueOrAbsent = getattr(item, self.field)
         if value.absent is not None:
             out["dataAbsentReason"] = absent_json(value.absent)
         elif value.quantity is not None:
@@ -397,8 +393,6 @@ class WordValue(Row):
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         word = getattr(item, self.field)
-        if word is None:
-            return
         json = self.codec.write(word, to)
         if self.text is not None:
             del json["text"]

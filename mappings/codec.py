@@ -7,8 +7,9 @@ raises `Unread`, which gathers the path on its way up, and stays in the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mappings.report import Json
@@ -167,14 +168,19 @@ class Word:
         return term_json(term, to.optional_codes)
 
     def read(self, json: Json, by: Reading) -> Any:
-        _no_error(json)
         if self.form == "code":
+            if json == "entered-in-error":
+                raise _in_error()
             word = self._by_code.get(_need(json, str, "a code"))
         else:
-            codings = [json] if self.form == "coding" else _need(json, dict, "a CodeableConcept").get("coding", [])
-            found = [pair for pair in pairs(codings) if pair in self._by_pair]
-            word = self._by_pair[found[0]] if found else None
-            by.node.licensed |= not LICENSED_PAIRS.isdisjoint(found)
+            told = [json] if self.form == "coding" else _need(json, dict, "a CodeableConcept").get("coding", [])
+            word = None
+            for pair in pairs(told):
+                if pair[1] == "entered-in-error":
+                    raise _in_error()
+                if pair in self._by_pair:
+                    word = word or self._by_pair[pair]
+                    by.node.licensed = by.node.licensed or pair in LICENSED_PAIRS
         if word is None:
             raise Unread("unmapped-code", "The code is not one of the table.", self.expected())
         return word
@@ -184,11 +190,9 @@ class Word:
         return f"one of {', '.join(sorted(self._by_code))}"
 
 
-def _no_error(json: Json) -> None:
+def _in_error() -> Unread:
     """A status of entered-in-error takes back the whole record."""
-    codings = json.get("coding") if isinstance(json, dict) else None
-    if json == "entered-in-error" or any(code == "entered-in-error" for _, code in pairs(codings)):
-        raise Unread("entered-in-error", "The record is marked as entered in error.")
+    return Unread("entered-in-error", "The record is marked as entered in error.")
 
 
 def word(table: str) -> Word:
@@ -201,12 +205,15 @@ def coded(table: str) -> Word:
     return Word(table, "concept")
 
 
-def pairs(codings: Json) -> Iterable[tuple[Any, Any]]:
+def pairs(codings: Json) -> list[tuple[Any, Any]]:
     """(system, code) of each Coding of a list, malformed ones left out."""
+    found = []
     for coding in codings if isinstance(codings, list) else ():
-        pair = (coding.get("system"), coding.get("code")) if isinstance(coding, dict) else (None, None)
-        if type(pair[1]) is str and (pair[0] is None or type(pair[0]) is str):
-            yield pair
+        if isinstance(coding, dict):
+            system, code = coding.get("system"), coding.get("code")
+            if type(code) is str and (system is None or type(system) is str):
+                found.append((system, code))
+    return found
 
 
 def coding_json(coding: Coding) -> dict[str, Json]:
@@ -229,14 +236,28 @@ def term_json(term: Term, optional_codes: bool = False, text: str | None = None)
 
 
 def _read_coding(json: Json) -> Coding:
-    _need(json, dict, "a Coding")
-    got = [json.get(name) for name in ("system", "code", "display", "version")]
-    if type(got[0]) is not str or type(got[1]) is not str or not all(v is None or type(v) is str for v in got[2:]):
+    get = _need(json, dict, "a Coding").get
+    system, code, display, version, chosen = (
+        get("system"), get("code"), get("display"), get("version"), get("userSelected"),
+    )  # fmt: skip
+    if (
+        type(system) is not str
+        or type(code) is not str
+        or (display is not None and type(display) is not str)
+        or (version is not None and type(version) is not str)
+    ):
         raise Unread("wrong-type", "The Coding lacks its system or code.", "system and code as strings")
-    if not (URI.ok(got[0]) and CODE.ok(got[1]) and all(v is None or LINE.ok(v) for v in got[2:])):
+    if (
+        not (_is_uri(system) and CODE.ok(code))
+        or (display is not None and not LINE.ok(display))
+        or (version is not None and not LINE.ok(version))
+    ):
         raise Unread("bad-value", "The Coding's system is no URI, or its code no code.", URI.meaning)
-    chosen = json.get("userSelected")
-    return Coding(got[0], got[1], got[2], got[3], chosen if isinstance(chosen, bool) else None)
+    return Coding(system, code, display, version, chosen if type(chosen) is bool else None)
+
+
+#: Code systems are few, and come again.
+_is_uri = lru_cache(256)(URI.ok)
 
 
 class ConceptCodec:
@@ -265,7 +286,8 @@ class ConceptCodec:
         for index, coding in enumerate(_need(json.get("coding", []), list, "an array of Codings")):
             try:
                 found.append(_read_coding(coding))
-                by.node.licensed |= (found[-1].system, found[-1].code) in LICENSED_PAIRS
+                if (found[-1].system, found[-1].code) in LICENSED_PAIRS:
+                    by.node.licensed = True
             except Unread as error:
                 by.unread(error.at("coding", index))
         text = json.get("text")

@@ -21,6 +21,8 @@ def doubt(node: Node, table: ResourceMap, patient: Node, graph: Graph) -> Unread
 def _in_error(resource: dict[str, Json]) -> Unread | None:
     for name in ("status", "docStatus", "verificationStatus"):
         json = resource.get(name)
+        if json is None:
+            continue
         words = {json} if isinstance(json, str) else {code for _, code in known(resource, name)}
         if "entered-in-error" in words:
             return Unread("entered-in-error", "The record is marked as entered in error.").at(name)
@@ -37,7 +39,7 @@ def _contradiction(resource: dict[str, Json]) -> Unread | None:
 
 def _about_another(node: Node, table: ResourceMap, patient: Node, graph: Graph) -> Unread | None:
     """``focus`` is what an observation is about where that is not its subject: a donor, a fetus."""
-    if any(getattr(row, "name", None) == "focus" for row in table.rows):
+    if "focus" not in node.resource or any(getattr(row, "name", None) == "focus" for row in table.rows):
         return None
     for json in members(node.resource, "focus"):
         try:

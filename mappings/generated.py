@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
+from hashlib import sha1
 from typing import Any
 from urllib.parse import quote
 
@@ -28,7 +29,14 @@ SOFTWARE_ID = str(uuid.uuid5(NAMESPACE, SOFTWARE_VALUE))
 
 def resource_id(case: Identity, type_: str, key: str) -> str:
     """The id of an item's resource: the same case, item and type always get the same one."""
-    return str(uuid.uuid5(NAMESPACE, f"{case.case_system} {case.case_id} {type_} {key}"))
+    return _uuid5(f"{case.case_system} {case.case_id} {type_} {key}")
+
+
+def _uuid5(name: str) -> str:
+    """`uuid.uuid5` in our namespace, as text (RFC 4122, 4.3)."""
+    text = sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(text[16], 16) % 4]
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
 
 
 def labels(case: Identity) -> dict[str, Json]:
@@ -124,4 +132,4 @@ def is_generated(resource: dict[str, Any]) -> bool:
     """Whether this adapter made the resource beside a case."""
     meta = resource.get("meta")
     profiles = meta.get("profile") if isinstance(meta, dict) else None
-    return isinstance(profiles, list) and any(p in profiles for p in (PROVENANCE, SOFTWARE, COMPOSITION))
+    return isinstance(profiles, list) and (PROVENANCE in profiles or SOFTWARE in profiles or COMPOSITION in profiles)

@@ -57,17 +57,19 @@ class Index:
         ref = json.get("reference") if isinstance(json, dict) else None
         if not isinstance(ref, str):
             return self._by_its_identifier(json)
+        if ref.startswith("urn:uuid:") and len(found := self._by_url.get(ref, [])) == 1:  # the most frequent form
+            return found[0]
         owner = node.container or node
         if ref.startswith("#"):
             return owner if ref == "#" else _only(self._contained.get((id(owner), ref)), "", node)
         if "?" in ref:
             return self._conditional(ref, node)
-        found = self._by_url.get(absolute(ref, owner)) or self._by_url.get(base(ref))
-        if found is None and not _ABSOLUTE.match(ref):
-            found = self._lenient(ref, owner)
-            if found and any(one.full_url for one in found):
+        nodes = self._by_url.get(absolute(ref, owner)) or self._by_url.get(base(ref))
+        if nodes is None and not _ABSOLUTE.match(ref):
+            nodes = self._lenient(ref, owner)
+            if nodes and any(one.full_url for one in nodes):
                 node.notes.append(("lenient-reference", ""))
-        return _only(found, ref, node)
+        return _only(nodes, ref, node)
 
     def _lenient(self, ref: str, owner: Node) -> list[Node] | None:
         """A relative reference that no fullUrl answers, by type and id; never on another server than the owner's."""
@@ -99,8 +101,8 @@ def base(ref: str) -> str:
 
 def absolute(ref: str, owner: Node) -> str:
     """A reference as an absolute one, where the owner's fullUrl tells its server; without its version."""
-    root = RESTFUL.fullmatch(owner.full_url or "")
-    return base(ref) if root is None or _ABSOLUTE.match(ref) else root[1] + base(ref)
+    root = None if _ABSOLUTE.match(ref) else RESTFUL.fullmatch(owner.full_url or "")
+    return base(ref) if root is None else root[1] + base(ref)
 
 
 def _only(found: list[Node] | None, ref: str, node: Node | None) -> Node | None:

@@ -12,7 +12,8 @@ then by order; entry order is kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -32,60 +33,78 @@ _CHOICE = re.compile(
 )
 
 
-def leaves(json: Json) -> int:
-    """How many JSON leaves an element has; an empty object or array counts as one."""
-    if isinstance(json, dict):
-        return sum(map(leaves, json.values())) if json else 1
-    if isinstance(json, list):
-        return sum(map(leaves, json)) if json else 1
-    return 1
+def leaves(json: Json, apart: Collection[int] = ()) -> int:
+    """How many JSON leaves an element has; an empty object or array counts as one.
+
+    What is in it and ``apart`` (by its `id`) does not count.
+    """
+    kind = type(json)
+    if not json or (kind is not dict and kind is not list):
+        return 1
+    count = 0
+    for value in json.values() if kind is dict else json:
+        kind = type(value)
+        if kind is not dict and kind is not list:
+            count += 1
+        elif not apart or id(value) not in apart:
+            count += leaves(value, apart)
+    return count
 
 
 def same(a: Json, b: Json) -> bool:
     """Equal as JSON text: 1.80 is not 1.8, and True is not 1."""
-    if type(a) is not type(b):
+    kind = type(a)
+    if kind is not type(b):
         return False
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(value, b[name]) for name, value in a.items())
-    if isinstance(a, list):
+    if kind is str:
+        return bool(a == b)
+    if kind is dict:
+        return a.keys() == b.keys() and all(map(same, a.values(), map(b.__getitem__, a)))
+    if kind is list:
         return len(a) == len(b) and all(map(same, a, b))
     return str(a) == str(b)
 
 
 def fhirpath(pointer: str) -> str:
     """The steps of a pointer within a resource as FHIRPath: /valueQuantity/code is .value.code."""
-    path = ""
-    for step in pointer.split("/")[1:]:
-        match = _CHOICE.fullmatch(step)
-        name = match[1] if match else step.removeprefix("_")
-        path += f"[{name}]" if name.isdigit() else f".{name}"
-    return path
+    return "".join(map(_fhirpath_step, pointer.split("/")[1:]))
+
+
+@lru_cache(4096)
+def _fhirpath_step(step: str) -> str:
+    match = _CHOICE.fullmatch(step)
+    name = match[1] if match else step.removeprefix("_")
+    return f"[{name}]" if name.isdigit() else f".{name}"
 
 
 # --- what is accounted for ------------------------------------------------------------------
 
 
-def rest(was: Json, old: Json, pointer: str = "") -> Iterator[tuple[str, Json]]:
+def rest(was: Json, old: Json, pointer: str = "") -> list[tuple[str, Json]]:
     """(pointer, element) of each topmost part of ``was`` that ``old`` does not reproduce."""
-    if was == old:  # enough here: codecs keep types and digits, so what is equal is also written alike
-        return
+    found: list[tuple[str, Json]] = []
+    if was != old:  # enough here: codecs keep types and digits, so what is equal is also written alike
+        _differ(was, old, pointer, found)
+    return found
+
+
+def _differ(was: Json, old: Json, pointer: str, found: list[tuple[str, Json]]) -> None:
+    """Gather the parts of two elements that are not equal."""
     if isinstance(was, dict) and isinstance(old, dict) and was:
         for name, value in was.items():
-            step = f"{pointer}/{escape(name)}"
-            if name in old:
-                yield from rest(value, old[name], step)
-            else:
-                yield step, value
+            if name not in old:
+                found.append((f"{pointer}/{escape(name)}", value))
+            elif value != old[name]:
+                _differ(value, old[name], f"{pointer}/{escape(name)}", found)
     elif isinstance(was, list) and isinstance(old, list) and was:
         twins = pair(was, old)
         for index, value in enumerate(was):
-            step = f"{pointer}/{index}"
-            if index in twins:
-                yield from rest(value, old[twins[index]], step)
-            else:
-                yield step, value
+            if index not in twins:
+                found.append((f"{pointer}/{index}", value))
+            elif value != old[twins[index]]:
+                _differ(value, old[twins[index]], f"{pointer}/{index}", found)
     else:
-        yield pointer, was
+        found.append((pointer, was))
 
 
 # --- pairing lists --------------------------------------------------------------------------
@@ -93,22 +112,48 @@ def rest(was: Json, old: Json, pointer: str = "") -> Iterator[tuple[str, Json]]:
 
 def pair(a: list[Json], b: list[Json], ours: bool = False) -> dict[int, int]:
     """index in ``a`` -> index in ``b`` of the items that are the same thing; ``ours``: both are the writer's."""
-    if len(a) == len(b) and all(map(same, a, b)):
-        return {i: i for i in range(len(a))}
     found: dict[int, int] = {}
-    taken: set[int] = set()
-    for keys in (_exact, _anchors):
-        _pair_by(keys, a, b, found, taken)
+    for index, (one, other) in enumerate(zip(a, b, strict=False)):
+        if not same(one, other):
+            break
+        found[index] = index
+    here = len(found)
+    if here in (len(a), len(b)):  # nothing is left of one of them
+        return found
+    if len(a) == len(b) == here + 1:
+        return found | {here: here} if _may_be(a[here], b[here], ours) else found
+    taken = set(found)
+    _pair_by(_hint, same, a, b, found, taken)
+    _pair_by(_anchors, None, a, b, found, taken)
     left = [i for i in range(len(a)) if i not in found]
     right = [j for j in range(len(b)) if j not in taken]
-    _pair_in_order(_either_holds if ours else _holds, a, b, left, right, found)
-    left, right = [i for i in left if _loose(a[i], ours)], [j for j in right if _loose(b[j], ours)]
-    _pair_in_order(lambda one, other: not (_anchors(one) and _anchors(other)), a, b, left, right, found)
-    for _ in found:  # of items that are the same twice, the first is the first
-        for i, k in pairwise(sorted(found)):
-            if found[i] > found[k] and same(b[found[i]], b[found[k]]):
-                found[i], found[k] = found[k], found[i]
+    if left and right:
+        _pair_in_order(_either_holds if ours else _holds, a, b, left, right, found)
+        left, right = [i for i in left if _loose(a[i], ours)], [j for j in right if _loose(b[j], ours)]
+        _pair_in_order(lambda one, other: not (_anchors(one) and _anchors(other)), a, b, left, right, found)
+    _in_order(b, found)
     return found
+
+
+def _may_be(one: Json, other: Json, ours: bool) -> bool:
+    """Whether two items that are not the same text are the same thing where there are no others."""
+    anchors, others = _anchors(one), _anchors(other)
+    if any(anchor in others for anchor in anchors):
+        return True
+    if type(one) is not type(other):
+        return False
+    fits = _either_holds(one, other) if ours else _holds(one, other)
+    return fits or (_loose(one, ours) and _loose(other, ours) and not (anchors and others))
+
+
+def _in_order(b: list[Json], found: dict[int, int]) -> None:
+    """Of items that are the same twice, the first is the first."""
+    places, swapped = sorted(found), True
+    while swapped:
+        swapped = False
+        for i, k in pairwise(places):
+            if found[i] > found[k] and same(b[found[i]], b[found[k]]):
+                found[i], found[k], swapped = found[k], found[i], True
 
 
 def _pair_in_order(
@@ -142,38 +187,49 @@ def _either_holds(a: Json, b: Json) -> bool:
 
 
 def _pair_by(
-    keys: Callable[[Json], list[Any]], a: list[Json], b: list[Json], found: dict[int, int], taken: set[int]
+    keys: Callable[[Json], list[Any]],
+    fits: Callable[[Json, Json], bool] | None,
+    a: list[Json],
+    b: list[Json],
+    found: dict[int, int],
+    taken: set[int],
 ) -> None:
-    """Pair the items that share a key, each at most once, in order."""
+    """Pair the items that share a key, and fit, each at most once, in order."""
     places: dict[Any, list[int]] = {}
-    for j in reversed(range(len(b))):
+    for j, other in enumerate(b):
         if j not in taken:
-            for key in keys(b[j]):
+            for key in keys(other):
                 places.setdefault(key, []).append(j)
-    for i, item in enumerate(a):
+    for i, item in enumerate(a) if places else ():
         if i in found:
             continue
         for key in keys(item):
-            stack = places.get(key, [])
-            while stack and stack[-1] in taken:
-                stack.pop()
-            if stack:
-                found[i] = stack.pop()
-                taken.add(found[i])
+            free = places.get(key, [])
+            fit = next((j for j in free if j not in taken and (fits is None or fits(item, b[j]))), None)
+            if fit is not None:
+                found[i] = fit
+                taken.add(fit)
+                free.remove(fit)
                 break
 
 
-def _exact(item: Json) -> list[Any]:
-    return [frozen(item)]
+def _hint(item: Json) -> list[Any]:
+    """What equal items share, at little cost."""
+    if isinstance(item, dict):
+        return [frozenset([value for value in item.values() if type(value) is str])]
+    return [len(item) if isinstance(item, list) else str(item)]
 
 
 def frozen(json: Json) -> Any:
     """A value that is equal, and can be looked up, where the JSON text is the same but for the order of members."""
-    if isinstance(json, dict):
-        return ("{", frozenset((name, frozen(value)) for name, value in json.items()))
-    if isinstance(json, list):
-        return ("[", *map(frozen, json))
-    return (type(json).__name__, str(json))
+    kind = type(json)
+    if kind is str:
+        return json
+    if kind is dict:
+        return frozenset([(name, value if type(value) is str else frozen(value)) for name, value in json.items()])
+    if kind is list:
+        return tuple(map(frozen, json))
+    return (kind, str(json))
 
 
 def _anchors(item: Json) -> list[Any]:

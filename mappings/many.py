@@ -7,12 +7,12 @@ item has many; ``unused`` for what an alternative cannot hold.
 
 from __future__ import annotations
 
-from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any
 
 from mappings.codec import Codec, ReferenceCodec, Unread, no_modifier
 from mappings.report import Json
-from mappings.rows import Row, Shapes, _json_steps, _left, _list, _put, _reach, _steps, read_one
+from mappings.rows import OnlyOne, Row, Shapes, _list, written
+from mappings.straight import Script
 
 if TYPE_CHECKING:
     from mappings.resource import AnyMap, Reading, Writing
@@ -22,28 +22,22 @@ class References(Row):
     """Keys <-> references in a list that other rows may share; each row reads its own kinds."""
 
     def __init__(self, name: str, field: str) -> None:
-        self.name, self.field, self.fields = name, field, (field,)
+        self.name, self.field, self.fields, self.member = name, field, (field,), name
 
     def bind(self, known: Shapes) -> None:
         self.shape = known[self.field]
-        self.codec = ReferenceCodec().bound(self.shape)
+        ReferenceCodec().bound(self.shape)
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        value = getattr(item, self.field)
-        if value is None or value == ():
-            return
-        for key in value if self.shape.many else (value,):
-            out.setdefault(self.name, []).extend({"reference": ref} for ref in to.references(key))
+    def writes(self, script: Script, out: str) -> None:
+        keys = f"item.{self.field}" if self.shape.many else f"(item.{self.field},)"
+        made = f"[{{'reference': ref}} for key in {keys} for ref in to.references(key)]"
+        script.say(f"{out}.setdefault({self.name!r}, []).extend({made})")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        found: dict[str, None] = {}
-        for json in _list(obj, self.name):
-            try:
-                found[self.codec.read(json, by)] = None
-            except Unread:
-                continue
+        keys = (by.key_in_list(json, self.shape.refs or ()) for json in _list(obj, self.name))
+        found = tuple(dict.fromkeys(key for key in keys if key is not None))
         if found:
-            into[self.field] = tuple(found) if self.shape.many else next(iter(found))
+            into[self.field] = found if self.shape.many else found[0]
 
 
 def references(name: str, field: str) -> Row:
@@ -55,14 +49,13 @@ class Owner(Row):
     """The reference from a part back to the item that holds it."""
 
     def __init__(self, name: str, many: bool) -> None:
-        self.name, self.many = name, many
+        self.name, self.many, self.member = name, many, name
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        ref = {"reference": to.owner_reference()}
-        if self.many:
-            out.setdefault(self.name, []).append(ref)
-        else:
-            out[self.name] = ref
+    def writes(self, script: Script, out: str) -> None:
+        ref = "{'reference': to.owner_reference()}"
+        script.say(
+            f"{out}.setdefault({self.name!r}, []).append({ref})" if self.many else f"{out}[{self.name!r}] = {ref}"
+        )
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         for json in _list(obj, self.name) if self.many else [obj.get(self.name)]:
@@ -80,6 +73,8 @@ class Each(Row):
 
     def __init__(self, field: str, table: AnyMap, forward: str | None) -> None:
         self.field, self.fields, self.table, self.forward = field, (field,), table, forward
+        self.name, _, self.inner = (forward or "").partition(".")
+        self.member = self.name
 
     def bind(self, known: Shapes) -> None:
         self.shape = known[self.field]
@@ -93,19 +88,17 @@ class Each(Row):
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         if self.forward is not None:
-            name, _, inner = self.forward.partition(".")
             refs = [{"reference": ref} for part in self.items(item) for ref in to.part_references(part, self.field)]
             if refs:
-                out.setdefault(name, []).extend({inner: ref} if inner else ref for ref in refs)
+                out.setdefault(self.name, []).extend({self.inner: ref} if self.inner else ref for ref in refs)
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        name, _, inner = (self.forward or "").partition(".")
-        for index, json in enumerate(_list(obj, name)):
+        for index, json in enumerate(_list(obj, self.name)):
             try:
                 no_modifier(json)
             except Unread as error:
-                raise error.at(name, index) from None
-            by.owns(json.get(inner) if inner and isinstance(json, dict) else json, self)
+                raise error.at(self.name, index) from None
+            by.owns(json.get(self.inner) if self.inner and isinstance(json, dict) else json, self)
 
 
 def each(field: str, table: AnyMap, forward: str | None = None) -> Row:
@@ -117,29 +110,16 @@ def each(field: str, table: AnyMap, forward: str | None = None) -> Row:
     return Each(field, table, forward)
 
 
-class Spread(Row):
+class Spread(OnlyOne):
     """A field of many values, of which a resource can hold one: one resource for each."""
-
-    def __init__(self, path: str, codec: Codec, field: str) -> None:
-        self.steps, self.codec, self.field, self.fields = _steps(path), codec, field, (field,)
 
     def bind(self, known: Shapes) -> None:
         if not known[self.field].many:
             raise TypeError(f"field {self.field} is not many")
-        self.codec = self.codec.bound(known[self.field])
+        super().bind(known)
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        if to.share is not None:
-            _put(out, self.steps, self.codec.write(to.share, to))
-
-    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        json = _reach(obj, self.steps)
-        if json is MISSING:
-            return
-        try:
-            into[self.field] = (read_one(json, self.codec, by, _json_steps(self.steps)),)
-        except Unread as error:
-            _left(error.at(*_json_steps(self.steps)), False, by)
+    def writes(self, script: Script, out: str) -> None:
+        self.path.puts(script, out, written(script, self.codec, "to.share"))
 
 
 def spread(path: str, codec: Codec, field: str) -> Row:

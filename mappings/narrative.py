@@ -7,8 +7,9 @@ items are called by the name that their own narrative has.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -22,21 +23,11 @@ _HIDDEN = ("key", "note", "codings", "sequence")
 
 def human(value: Any, names: Names) -> str:
     """A value in words; empty for nothing to say."""
-    if value is None or value == ():
+    if value is None:
         return ""
-    if isinstance(value, str | bool):
-        return value if isinstance(value, str) else "yes" if value else "no"
-    if isinstance(value, Concept | Coding):
-        return value.label if isinstance(value, Concept) else value.display or value.code
-    if isinstance(value, tuple):
-        return "; ".join(filter(None, (human(one, names) for one in value)))
-    if isinstance(value, When):
-        return _when(value, names)
-    if isinstance(value, Relative):
-        return _relative(value, names)
-    if isinstance(value, Source):
-        basis = f" ({value.basis})" if value.basis != "stated" else ""
-        return value.locator + basis if value.locator else value.basis
+    say = _SAY.get(type(value))
+    if say is not None:
+        return say(value, names)
     if not is_dataclass(value) or type(value).__str__ is not object.__str__:
         return str(value)
     told = lines(value, names)
@@ -74,23 +65,63 @@ def _relative(time: Relative, names: Names) -> str:
     return f"{how_far.lstrip()}{link} {edge}{names.get(time.anchor, time.anchor)}"
 
 
+def _source(source: Source, names: Names) -> str:
+    basis = f" ({source.basis})" if source.basis != "stated" else ""
+    return source.locator + basis if source.locator else source.basis
+
+
+def _each(values: tuple[Any, ...], names: Names) -> str:
+    return "; ".join(filter(None, [human(one, names) for one in values]))
+
+
+_SAY: dict[type, Callable[[Any, Names], str]] = {
+    str: lambda text, names: text,
+    bool: lambda yes, names: "yes" if yes else "no",
+    tuple: _each,
+    Concept: lambda concept, names: concept.label,
+    Coding: lambda coding, names: coding.display or coding.code,
+    When: _when,
+    Relative: _relative,
+    Source: _source,
+}
+
+
+@cache
+def _told(cls: Any) -> tuple[tuple[str, str, bool, bool], ...]:
+    """(field, label, whether it holds keys, whether many) of what an item's narrative tells; parts tell themselves."""
+    return tuple(
+        (name, shape.json_name.replace("_", " "), shape.refs is not None, shape.many)
+        for name, shape in shapes(cls).items()
+        if not (name in _HIDDEN or (name == "kind" and issubclass(cls, Item)))
+        and not (shape.many and issubclass(shape.type, Item))
+    )
+
+
 def lines(item: Any, names: Names, title: str = "") -> list[tuple[str, str]]:
-    """(label, words) of each field that says more than the title; parts speak for themselves."""
+    """(label, words) of each field that says more than the title."""
     found = []
-    for name, shape in shapes(type(item)).items():
+    kind: Any = type(item)
+    for name, label, keys, many in _told(kind):
         value = getattr(item, name)
-        if (
-            name in _HIDDEN
-            or (name == "kind" and isinstance(item, Item))
-            or (isinstance(value, tuple) and value and isinstance(value[0], Item))
-        ):
+        if value is None:
             continue
-        if shape.refs is not None and value:
-            value = tuple(names.get(key, key) for key in (value if shape.many else (value,)))
+        if keys:
+            value = tuple(names.get(key, key) for key in (value if many else (value,)))
         text = human(value, names)
-        if text and not (len(text) > 2 and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", title)):
-            found.append((shape.json_name.replace("_", " "), text))
+        if text and not (len(text) > 2 and _says(title, text)):
+            found.append((label, text))
     return found
+
+
+def _says(title: str, text: str) -> bool:
+    """Whether the text stands in the title as words of its own."""
+    at = title.find(text)
+    while at >= 0:
+        around = title[max(at - 1, 0) : at] + title[at + len(text) : at + len(text) + 1]
+        if not any(c.isalnum() or c == "_" for c in around):
+            return True
+        at = title.find(text, at + 1)
+    return False
 
 
 def block(title: str, item: Any, share: Any, names: Names) -> str:
@@ -99,8 +130,8 @@ def block(title: str, item: Any, share: Any, names: Names) -> str:
     if share is not None:
         shown = [("site", human(share, names)) if name == "sites" else (name, text) for name, text in shown]
     notes = [("note", text) for text in getattr(item, "note", ())]
-    told = (name if text == "yes" else f"{name}: {text}" for name, text in shown + notes)
-    listed = "".join(f"<li>{_escape(line)}</li>" for line in told)
+    told = [name if text == "yes" else f"{name}: {text}" for name, text in shown + notes]
+    listed = "".join([f"<li>{_escape(line)}</li>" for line in told])
     return f"<p><b>{_escape(title)}</b></p>{f'<ul>{listed}</ul>' if listed else ''}"
 
 
@@ -110,6 +141,10 @@ def narrative(title: str, item: Any, share: Any, language: str, names: Names) ->
     return {"status": "generated", "div": f"{head}{block(title, item, share, names)}</div>"}
 
 
+#: Control characters that XML forbids.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+
+
 def _escape(text: str) -> str:
-    """Text for XHTML: markup escaped, control characters that XML forbids left out."""
-    return escape("".join(c for c in text if c >= " " or c in "\t\n\r"))
+    """Text for XHTML: markup escaped, control characters left out."""
+    return escape(text if text.isprintable() else _CONTROL.sub("", text))

@@ -32,17 +32,19 @@ def write_onto(
     """The received document with the case's facts written over what was read from it."""
     document = wire.as_plain(document)
     was = read(document, None, (case.case_system, case.case_id), tick)
+    old = {id(node): was.written(node) for node, _ in was.matched}
+    told = {id(node): was.written(node, told=True) for node, _ in was.matched if node.derived}
     plans = list(plan(case))
     identify(case, plans)
-    matched = _match(was, plans)
+    matched = _match(was, plans, old)
     _refuse_no_place(was, case, matched, report)
     to = writing(case, plans, was.subject, optional_codes or was.optional_codes)
-    changes = _changes(was, matched, to, report)
+    changes = _changes(matched, old, to, report)
     found = {id(planned) for _, planned in matched}
     added = [planned for planned in plans if id(planned) not in found]
     for planned, parts in _implied(was, matched, changes):
         added += [planned] if planned is not None else []
-        changes |= _changes(was, parts, to, report, told=False)
+        changes |= _changes(parts, old | told, to, report)
     _remaining(was, matched, changes, {p.item_key for p in plans}, remove, report)
     _keep_known(was, matched, changes)
     _repeat(was, changes)
@@ -57,13 +59,12 @@ def write_onto(
 
 
 def _changes(
-    was: Read, matched: list[tuple[Node, Planned]], to: Writing, report: Report, told: bool = True
+    matched: list[tuple[Node, Planned]], old: dict[int, dict[str, Json]], to: Writing, report: Report
 ) -> dict[str, Json]:
-    """The resources that differ, by their pointer. Not ``told``: what was derived in reading is to be written out."""
+    """The resources that differ, by their pointer; ``old`` is what the writer made of each as it was read."""
     changes = {}
     for node, planned in matched:
-        old = was.written[id(node)] if told else was.told.get(id(node), was.written[id(node)])
-        resource = _rewrite(node, planned, old, to, report)
+        resource = _rewrite(node, planned, old[id(node)], to, report)
         if resource is not node.resource:
             changes[node.pointer] = resource
     return changes
@@ -99,7 +100,7 @@ def _fresh(to: Writing) -> Writing:
     return to
 
 
-def _match(was: Read, plans: list[Planned]) -> list[tuple[Node, Planned]]:
+def _match(was: Read, plans: list[Planned], old: dict[int, dict[str, Json]]) -> list[tuple[Node, Planned]]:
     """Each received resource with the resource of the case that it is; ids and references are the received ones.
 
     Of several resources of one item each keeps its share, or the key made of it, or else its place.
@@ -129,8 +130,9 @@ def _match(was: Read, plans: list[Planned]) -> list[tuple[Node, Planned]]:
             for key, spelling in node.spelled.items()
             if key in there and not (key in renamed and "?" in spelling)
         }
-        for name in [n for n in was.written[id(node)] if _by_identifier(was, node, n) in renamed]:
-            was.written[id(node)] = was.written[id(node)] | {name: {}}
+        for name in old[id(node)] if renamed else ():
+            if _by_identifier(was, node, name) in renamed:
+                old[id(node)] = old[id(node)] | {name: {}}
     return matched
 
 
@@ -206,8 +208,9 @@ def _rewrite(node: Node, planned: Planned, old: dict[str, Json], to: Writing, re
     """One resource: what it was, with the difference between its old and its new facts."""
     to.spelled = node.spelled
     new = planned.table.write(planned, to)
+    if wire.is_same_text(old, new):
+        return node.resource
     plain = bare(node)
-
     merged = lens.merge(plain, old, new, _telling(report, node))
     if merged is plain:
         return node.resource

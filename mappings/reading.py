@@ -17,7 +17,7 @@ from mappings.doubts import is_part
 from mappings.generated import SOFTWARE, is_generated, labels
 from mappings.received import Received, hash_of
 from mappings.report import Issue, Json, MappingError, Report
-from mappings.resource import Node, Writing, adopt, members
+from mappings.resource import Node, Planned, Writing, adopt, members
 from mappings.shape import shapes
 from mappings.terms import WORDS
 from mappings.values import INSTANT, LANGUAGE
@@ -92,20 +92,30 @@ def _read_nodes(received: Received, tick: Callable[[], None] | None) -> None:
 
 def _parted(received: Received) -> bool:
     """Make items of their own of resources that share an item and no longer say the same; whether there were any."""
-    told: dict[str, str] = {}
     parted = False
-    for node in received.everyone:
-        if node.table is None or node.table.spread is None:
-            continue
-        name = node.table.spread.field
-        said = (
-            repr({field: value for field, value in node.into.items() if field != name})
-            if name in node.into
-            else f"nothing, {node.pointer}"
-        )
-        if told.setdefault(node.item_key, said) != said:
-            node.item_key, parted = f"{node.key.partition('.')[0][:55]}-{hash_of(node)}", True
+    for nodes in _items([n for n in received.everyone if n.table is not None and n.table.spread is not None]):
+        first, *others = [_said(node) for node in nodes] if len(nodes) > 1 else [""]
+        for node, said in zip(nodes[1:], others, strict=True):
+            if said != first:
+                node.item_key, parted = f"{node.key.partition('.')[0][:55]}-{hash_of(node)}", True
     return parted
+
+
+def _said(node: Node) -> str:
+    """What a resource that shares an item says of it, but for its share."""
+    assert node.table is not None
+    assert node.table.spread is not None
+    name = node.table.spread.field
+    told = repr({field: value for field, value in node.into.items() if field != name})
+    return told if name in node.into else f"nothing, {node.pointer}"
+
+
+def _items(nodes: list[Node]) -> list[list[Node]]:
+    """The nodes by item: the shares of one item together, at the place of the first."""
+    by_key: dict[str, list[Node]] = {}
+    for node in nodes:
+        by_key.setdefault(node.item_key, []).append(node)
+    return list(by_key.values())
 
 
 class Read:
@@ -124,14 +134,14 @@ class Read:
         self.settled = self._refuse_what_breaks_rules()
         if self.settled:
             self.optional_codes = any(node.licensed for node in self.nodes)
-            self._write_again()
+            self._plan()
 
     # assembling the case
 
     def _case(self) -> Case:
         patient = self.received.patient
         sections: dict[str, Any] = {name: [] for name, _ in SECTIONS}
-        for shares in self._items([node for node in self.nodes if node.owner is None]):
+        for shares in _items([node for node in self.nodes if node.owner is None]):
             table = shares[0].table
             assert table is not None
             sections[_SECTION[table]].append(self._item(shares))
@@ -146,14 +156,6 @@ class Read:
         root["language"] = language if isinstance(language, str) and LANGUAGE.ok(language) else "und"
         return Case(**root, **_labels(patient.resource))
 
-    @staticmethod
-    def _items(nodes: list[Node]) -> list[list[Node]]:
-        """The nodes by item: the shares of one item together, at the place of the first."""
-        by_key: dict[str, list[Node]] = {}
-        for node in nodes:
-            by_key.setdefault(node.item_key, []).append(node)
-        return list(by_key.values())
-
     def _item(self, shares: list[Node]) -> Any:
         """One item, with its shares folded and its parts put in."""
         node = shares[0]
@@ -163,7 +165,7 @@ class Read:
             name = table.spread.field
             node.into[name] = tuple(value for share in shares for value in share.into.get(name, ())[:1])
         for row in table.each:
-            parts = tuple(self._item(s) for s in self._items(self._children.get((id(node), row.field), [])))
+            parts = tuple(self._item(s) for s in _items(self._children.get((id(node), row.field), [])))
             if parts:
                 node.into[row.field] = parts if row.shape.many else parts[0]
         item = table.make(node)
@@ -203,27 +205,27 @@ class Read:
         """How the bundle itself would refer to the node."""
         return node.full_url or f"{node.type}/{node.resource.get('id')}"
 
-    def _write_again(self) -> None:
+    def _plan(self) -> None:
         self.plans = plans = list(plan(self.case))
         shares = {item: iter(nodes) for item, nodes in self._of_item.items()}
         writing: dict[str, list[Any]] = {}
         self.matched = [(next(shares[id(planned.item)]), planned) for planned in plans]
+        self._planned: dict[int, Planned] = {}
         for node, planned in self.matched:
             adopt(planned, node, self.ref(node))
             node.item_key = planned.item_key
+            self._planned[id(node)] = planned
             writing.setdefault(planned.item_key, []).append(planned)
         self.subject = self.ref(self.received.patient)
-        case = self.case
-        to = Writing(case, writing, self.subject, self.optional_codes, lambda: labels(case))
-        self.written: dict[int, dict[str, Json]] = {}
-        #: the same without what was derived
-        self.told: dict[int, dict[str, Json]] = {}
-        for node, planned in self.matched:
-            to.spelled = node.spelled
-            self.written[id(node)] = planned.table.write(planned, to)
-            if node.derived:
-                item = replace(planned.item, **dict.fromkeys(node.derived))
-                self.told[id(node)] = planned.table.write(replace(planned, item=item), to)
+        self._to = Writing(self.case, writing, self.subject, self.optional_codes, lambda: labels(self.case))
+
+    def written(self, node: Node, told: bool = False) -> dict[str, Json]:
+        """What the writer makes of what was read from a node; ``told``: without what was derived."""
+        planned = self._planned[id(node)]
+        if told and node.derived:
+            planned = replace(planned, item=replace(planned.item, **dict.fromkeys(node.derived)))
+        self._to.spelled = node.spelled
+        return planned.table.write(planned, self._to)
 
     def software_ref(self) -> str | None:
         """How the bundle refers to this adapter's own Device."""

@@ -17,8 +17,9 @@ from mappings.codec import Unread, _need, dar_extension, own, pairs, plain, with
 from mappings.many import Each, Spread, Unused
 from mappings.narrative import narrative
 from mappings.report import Json
-from mappings.rows import Element, Row, at, bind_all, build, derived, extension, inside, inside_extension, read_rows
+from mappings.rows import Element, Row, Rows, at, bind_all, build, derived, extension, inside, inside_extension, written
 from mappings.shape import shapes
+from mappings.straight import Script
 from mappings.terms import Term
 from mappings.values import Item, Noted, Observed, Source
 
@@ -170,6 +171,14 @@ class Reading:
         except Unread:
             return None
 
+    def key_in_list(self, json: Json, kinds: tuple[str, ...]) -> str | None:
+        """The key of the item that a reference of a list means, if it is one of these kinds."""
+        target = self._meant(json)
+        if target is None or target.table is None or (kinds and target.table.cls.__name__ not in kinds):
+            return None
+        self._spell(target, json)
+        return target.item_key
+
     def owned_by(self, json: Json) -> None:
         """The reference names the owner of this resource, if its table can hold it."""
         target = self._meant(json)
@@ -210,8 +219,8 @@ class Subject(Row):
     def __init__(self, name: str, required: bool) -> None:
         self.name, self.required = name, required
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        out[self.name] = {"reference": to.subject_reference()}
+    def writes(self, script: Script, out: str) -> None:
+        script.say(f"{out}[{self.name!r}] = {{'reference': to.subject_reference()}}")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         if self.name not in obj and not self.required:
@@ -233,8 +242,9 @@ class Status(Row):
     fields = ("record_status",)
     codec = word("record-status")
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        out["status"] = self.codec.write(item.record_status, to) if item.record_status else "final"
+    def writes(self, script: Script, out: str) -> None:
+        given = written(script, self.codec, "item.record_status")
+        script.say(f"{out}['status'] = {given} if item.record_status else 'final'")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         status = obj.get("status")
@@ -302,7 +312,7 @@ class ResourceMap:
         only: tuple[str, Any] | None = None,
         alternate: bool = False,
     ) -> None:
-        self.cls, self.type, self.rows, self.title = cls, type_, (*_common(cls, type_), *rows), title
+        self.cls, self.type, self.rows, self.title = cls, type_, Rows((*_common(cls, type_), *rows)), title
         self.name, self.profile, self.known_by, self.key, self.only = profile, own(profile), known_by, key, only
         self.alternate = alternate
         self.tables: tuple[ResourceMap, ...] = (self,)
@@ -334,8 +344,7 @@ class ResourceMap:
         out["meta"] = {"profile": [self.profile]} | to.labels()
         out["language"] = to.case.language
         out["identifier"] = [case_item(to.case, planned.key)]
-        for row in self.rows:
-            row.write(planned.item, out, to)
+        self.rows.write(planned.item, out, to)
         return out
 
     def text(self, planned: Planned, language: str, names: dict[str, str]) -> dict[str, Json]:
@@ -350,7 +359,7 @@ class ResourceMap:
         by = Reading(graph, node)
         if "implicitRules" in node.resource:
             raise Unread("modifier", "implicitRules may change what the resource means.").at("implicitRules")
-        read_rows(self.rows, node.resource, by, node.into, [])
+        self.rows.read(node.resource, by, node.into)
         missing = [name for name in self.required if name not in node.into]
         if missing:
             raise Unread("missing-field", f"Nothing gives {', '.join(missing)}.", "the element that gives it")

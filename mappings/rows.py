@@ -1,4 +1,5 @@
-"""The rows of a table: where a fact lives in a resource. Each row writes, reads, and checks itself.
+"""The rows of a table: where a fact lives in a resource. Each row writes, reads, and checks itself; those of one
+element are compiled to two functions (`Rows`), which `fhir-adapter table --compiled CONCEPT` shows.
 
 ``at`` an element; ``inside`` a nested element; ``extension`` and ``component``, found by their
 url or code; ``fixed`` and ``also`` for what is always written. Choice elements (`when`, `value`)
@@ -7,28 +8,36 @@ are in `choices`; references and items of several resources in `many`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mappings.codec import Codec, ReferenceCodec, Unread, _need, no_modifier, pairs, term_json
+from mappings.codec import Codec, ConceptCodec, Plain, ReferenceCodec, Unread, _need, no_modifier, pairs, term_json
 from mappings.report import Json
 from mappings.shape import Shape, shapes
+from mappings.straight import Script
 from mappings.terms import Term
 
 if TYPE_CHECKING:
     from mappings.resource import Reading, Writing
 
 Shapes = dict[str, Shape]
+Steps = list[str | int]
 
 
 class Row:
     """One row. ``fields`` are the case fields that it maps.
 
-    ``parts`` are (member, field, codec) of what it writes, where no path of it tells.
+    ``field`` is the one without which there is nothing to write, ``member`` the JSON member without which there is
+    nothing to read; empty if no one is. ``parts`` are (member, field, codec) of what the row writes, where no path
+    of it tells. A row has the methods ``write`` and ``read``, or says in lines of Python what they would do.
     """
 
     fields: tuple[str, ...] = ()
+    field: str = ""
+    member: str = ""
     parts: tuple[tuple[str, str, Codec | None], ...] = ()
 
     def bind(self, known: Shapes) -> None:
@@ -36,55 +45,144 @@ class Row:
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
         """Put the item's facts into the element."""
+        raise NotImplementedError("a row that says what it writes is run as one of `Rows`")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         """Take the facts out of the element; what is not understood is left there."""
+        raise NotImplementedError("a row that says what it reads is run as one of `Rows`")
+
+    def writes(self, script: Script, out: str) -> None:
+        """Say how the row is written: by its method, unless it knows better."""
+        if type(self).write is not Row.write:
+            script.say(f"{script.name(self.write)}(item, {out}, to)")
+
+    def reads(self, script: Script, obj: str) -> None:
+        """Say how the row is read, likewise."""
+        if type(self).read is not Row.read:
+            script.say(f"{script.name(self.read)}({obj}, by, into)")
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the row writes nothing: it only looks at what is read."""
+        return type(self).write is Row.write and type(self).writes is Row.writes
 
     def settle(self, resource: dict[str, Json], dropped: Callable[[str, Json], None]) -> None:
         """Take out foreign content that the resource's new facts make untrue."""
 
 
+class Rows(tuple[Row, ...]):
+    """The rows of one element, in their order, run both ways: as two functions, compiled at first use."""
+
+    about, known = "", Shapes()
+
+    def bind(self, about: str, known: Shapes) -> None:
+        """Check the rows against the dataclass that they map; ``about`` names them."""
+        self.about, self.known = about, known
+        for row in self:
+            row.bind(known)
+
+    def writes(self, script: Script, out: str) -> None:
+        """Say how the rows are written; a row whose ``field`` is not given is passed over."""
+        for row in (row for row in self if not row.is_silent):
+            shape, head = self.known[row.field] if row.field else None, ""
+            if shape is not None and (shape.many or not shape.required):
+                head = f"if item.{row.field}{'' if shape.many else ' is not None'}:"
+            with script.under(head):
+                row.writes(script, out)
+
+    def reads(self, script: Script, obj: str) -> None:
+        """Say how the rows are read; a row whose ``member`` is not there is passed over."""
+        for row in self:
+            if type(row).read is not Row.read or type(row).reads is not Row.reads:
+                with script.under(f"if {row.member!r} in {obj}:" if row.member else ""):
+                    row.reads(script, obj)
+
+    @cached_property
+    def writing(self) -> Script:
+        """The text of `write`."""
+        script = Script(self.about, "write", "item, out, to", {"term_json": term_json})
+        self.writes(script, "out")
+        return script
+
+    @cached_property
+    def reading(self) -> Script:
+        """The text of what `read` does within the element."""
+        script = Script(self.about, "read", "obj, by, into", _READING)
+        self.reads(script, "obj")
+        return script
+
+    @cached_property
+    def write(self) -> Callable[[Any, dict[str, Json], Writing], None]:
+        """Put an item's facts into the element."""
+        return self.writing.compiled()
+
+    @cached_property
+    def _read(self) -> Callable[[dict[str, Json], Reading, dict[str, Any]], None]:
+        return self.reading.compiled()
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        """Take the facts out of an element."""
+        no_modifier(obj)
+        self._read(obj, by, into)
+
+    def read_at(self, steps: Steps, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        """Take the facts out of an element that lies at ``steps``."""
+        by.steps.append(steps)
+        try:
+            self.read(obj, by, into)
+        except Unread as error:
+            raise error.at(*steps) from None
+        finally:
+            by.steps.pop()
+
+
 # --- paths ----------------------------------------------------------------------------------
 
 
-def _steps(path: str) -> tuple[str, ...]:
-    return tuple(path.split("."))
+class Path:
+    """Where an element lies in another: ``name.name``; ``name[0]`` is the first of a list.
 
+    ``steps`` are the names as they were given, ``at`` the same as steps through JSON, ``only`` is the one name of a
+    path that has no more.
+    """
 
-def _reach(obj: dict[str, Json], steps: tuple[str, ...]) -> Json:
-    """The value at the path, or `MISSING`; ``name[0]`` is the first of a list."""
-    here: Json = obj
-    for step in steps:
-        name = step.removesuffix("[0]")
-        if not isinstance(here, dict):
-            raise Unread("wrong-type", "The element has another shape.", "a JSON object")
-        no_modifier(here)
-        here = here.get(name, MISSING)
-        if name != step and here is not MISSING:
-            here = _need(here, list, "a JSON array")
-            here = here[0] if here else MISSING
-        if here is MISSING:
-            return MISSING
-    return here
+    def __init__(self, text: str) -> None:
+        self.steps = tuple(text.split("."))
+        self.names = tuple((step.removesuffix("[0]"), step.endswith("[0]")) for step in self.steps)
+        self.at: Steps = [step for name, first in self.names for step in ((name, 0) if first else (name,))]
+        self.member, first = self.names[0]
+        self.only = None if first or len(self.steps) > 1 else self.member
 
+    def gets(self, script: Script, obj: str) -> str:
+        """The expression of the value there, or `MISSING`; one member is known to be there."""
+        return f"{obj}[{self.only!r}]" if self.only else f"{script.name(self.get)}({obj})"
 
-def _put(out: dict[str, Json], steps: tuple[str, ...], value: Json) -> None:
-    """Write the value at the path, making what lies on the way."""
-    for step in steps[:-1]:
-        name = step.removesuffix("[0]")
-        if name == step:
-            out = out.setdefault(name, {})
-        else:
-            out = out.setdefault(name, [{}])[0]
-    name = steps[-1].removesuffix("[0]")
-    out[name] = value if name == steps[-1] else [value]
+    def puts(self, script: Script, out: str, value: str) -> None:
+        """Say that the value of an expression is written there."""
+        simple = f"{out}[{self.only!r}] = {value}"
+        script.say(simple if self.only else f"{script.name(self.put)}({out}, {value})")
 
+    def get(self, obj: dict[str, Json]) -> Json:
+        """The value there, or `MISSING`."""
+        here: Json = obj
+        for name, first in self.names:
+            if not isinstance(here, dict):
+                raise Unread("wrong-type", "The element has another shape.", "a JSON object")
+            no_modifier(here)
+            here = here.get(name, MISSING)
+            if first and here is not MISSING:
+                here = _need(here, list, "a JSON array")
+                here = here[0] if here else MISSING
+            if here is MISSING:
+                return MISSING
+        return here
 
-def _json_steps(steps: tuple[str, ...]) -> list[str | int]:
-    found: list[str | int] = []
-    for step in steps:
-        found += [step.removesuffix("[0]"), 0] if step.endswith("[0]") else [step]
-    return found
+    def put(self, out: dict[str, Json], value: Json) -> None:
+        """Write the value there, making what lies on the way."""
+        for name, first in self.names[:-1]:
+            out = out.setdefault(name, [{}])[0] if first else out.setdefault(name, {})
+        name, first = self.names[-1]
+        out[name] = [value] if first else value
 
 
 # --- single elements ------------------------------------------------------------------------
@@ -94,43 +192,45 @@ class At(Row):
     """A field at a path; a field of many values is a list there."""
 
     def __init__(self, path: str, codec: Codec, field: str) -> None:
-        self.steps, self.codec, self.field, self.fields = _steps(path), codec, field, (field,)
+        self.path, self.codec, self.field, self.fields = Path(path), codec, field, (field,)
+        self.member = self.path.member
+        #: the list where others add to it, of which the field is one
+        self.list = Path(path.removesuffix("[0]")) if path.endswith("[0]") else None
 
     def bind(self, known: Shapes) -> None:
         self.shape = known[self.field]
         self.codec = self.codec.bound(self.shape)
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        value = getattr(item, self.field)
-        if value is None or value == ():
-            return
-        written = [self.codec.write(v, to) for v in value] if self.shape.many else self.codec.write(value, to)
-        _put(out, self.steps, written)
+    def writes(self, script: Script, out: str) -> None:
+        value = f"item.{self.field}"
+        many = f"[{written(script, self.codec, 'one')} for one in {value}]"
+        self.path.puts(script, out, many if self.shape.many else written(script, self.codec, value))
+
+    def reads(self, script: Script, obj: str) -> None:
+        if self.list is not None:
+            return super().reads(script, obj)
+        with trying(script, ", ".join(map(repr, self.path.at)), self.shape.required):
+            script.say(f"json = {self.path.gets(script, obj)}")
+            with script.under("" if self.path.only else "if json is not MISSING:"):
+                self.takes(script, repr(self.path.at))
+
+    def takes(self, script: Script, at: str) -> None:
+        """Say what becomes of the ``json`` that lies ``at`` these steps."""
+        if not self.shape.many:
+            return script.say(f"into[{self.field!r}] = {taken(script, self.codec, at)}")
+        script.say(f"found = read_many(need(json, list, 'a JSON array'), {script.name(self.codec, 'codec')}, by, {at})")
+        with script.under("if found:"):
+            script.say(f"into[{self.field!r}] = distinct({script.name(self.shape, 'shape')}, found)")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        if self.steps[-1].endswith("[0]"):
-            return self._read_first(obj, by, into)
-        try:
-            json = _reach(obj, self.steps)
-            if json is MISSING:
-                return None
-            if self.shape.many:
-                if found := read_many(_need(json, list, "a JSON array"), self.codec, by, self.steps):
-                    into[self.field] = distinct(self.shape, found)
-            else:
-                into[self.field] = read_one(json, self.codec, by, _json_steps(self.steps))
-        except Unread as error:
-            _left(error.at(*_json_steps(self.steps)), self.shape.required, by)
-
-    def _read_first(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         """Of a list that others add to, the first item that is understood."""
-        steps = (*self.steps[:-1], self.steps[-1].removesuffix("[0]"))
-        fault = None
+        assert self.list is not None
+        path, fault = self.list, None
         try:
-            json = _reach(obj, steps)
+            json = path.get(obj)
             for index, one in enumerate(() if json is MISSING else _need(json, list, "a JSON array")):
                 try:
-                    into[self.field] = read_one(one, self.codec, by, [*_json_steps(steps), index])
+                    into[self.field] = read_one(one, self.codec, by, [*path.at, index])
                     return
                 except Unread as error:
                     fault = fault or error.at(index)
@@ -139,10 +239,31 @@ class At(Row):
             if fault is not None:
                 raise fault
         except Unread as error:
-            _left(error.at(*_json_steps(steps)), self.shape.required, by)
+            _left(error.at(*path.at), self.shape.required, by)
 
 
-def read_one(json: Json, codec: Codec, by: Reading, steps: list[str | int]) -> Any:
+def written(script: Script, codec: Codec, value: str) -> str:
+    """The expression that writes the value of an expression."""
+    return value if isinstance(codec, Plain) else f"{script.name(codec.write)}({value}, to)"
+
+
+def taken(script: Script, codec: Codec, steps: str) -> str:
+    """The expression that reads ``json``, which lies at ``steps``."""
+    if isinstance(codec, ConceptCodec | Element):  # what they note inside gets its whole path
+        return f"read_one(json, {script.name(codec, 'codec')}, by, {steps})"
+    return f"{script.name(codec.read)}(json, by)"
+
+
+@contextmanager
+def trying(script: Script, steps: str, required: bool) -> Iterator[None]:
+    """What is said in the block may find that an element at ``steps`` cannot be read."""
+    with script.under("try:"):
+        yield
+    with script.under("except Unread as error:"):
+        script.say(f"left(error.at({steps}), {required}, by)")
+
+
+def read_one(json: Json, codec: Codec, by: Reading, steps: Steps) -> Any:
     """The value of an element that lies at ``steps``: what is noted inside it gets its whole path."""
     by.steps.append(steps)
     try:
@@ -158,16 +279,16 @@ def _left(error: Unread, required: bool, by: Reading) -> None:
     by.unread(error)
 
 
-def read_many(items: list[Json], codec: Codec, by: Reading, steps: tuple[str, ...]) -> tuple[Any, ...]:
+def read_many(items: list[Json], codec: Codec, by: Reading, steps: Steps) -> tuple[Any, ...]:
     """Each item that can be read, in order."""
     found = []
     for index, json in enumerate(items):
         try:
-            found.append(read_one(json, codec, by, [*_json_steps(steps), index]))
+            found.append(read_one(json, codec, by, [*steps, index]))
         except Unread as error:
             if error.code == "modifier":
                 raise error.at(index) from None
-            by.unread(error.at(*_json_steps(steps), index))
+            by.unread(error.at(*steps, index))
     return tuple(found)
 
 
@@ -184,17 +305,11 @@ def at(path: str, codec: Codec, field: str) -> Row:
 class OnlyOne(At):
     """A field of many values where this resource type has room for one (its rules say so)."""
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        for value in getattr(item, self.field)[:1]:
-            _put(out, self.steps, self.codec.write(value, to))
+    def writes(self, script: Script, out: str) -> None:
+        self.path.puts(script, out, written(script, self.codec, f"item.{self.field}[0]"))
 
-    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        try:
-            json = _reach(obj, self.steps)
-            if json is not MISSING:
-                into[self.field] = (read_one(json, self.codec, by, _json_steps(self.steps)),)
-        except Unread as error:
-            _left(error.at(*_json_steps(self.steps)), self.shape.required, by)
+    def takes(self, script: Script, at: str) -> None:
+        script.say(f"into[{self.field!r}] = ({taken(script, self.codec, at)},)")
 
 
 def only_one(path: str, codec: Codec, field: str) -> Row:
@@ -206,16 +321,17 @@ class Fixed(Row):
     """A concept that is always written; where ``verify``, the resource must have it."""
 
     def __init__(self, path: str, term: Term, verify: bool) -> None:
-        self.steps, self.term, self.verify = _steps(path), term, verify
+        self.path, self.term, self.verify = Path(path), term, verify
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        _put(out, self.steps, term_json(self.term, to.optional_codes))
+    def writes(self, script: Script, out: str) -> None:
+        made = f"term_json({script.name(self.term, 'term')}, to.optional_codes)"
+        self.path.puts(script, out, made if self.term.licensed else repr(term_json(self.term)))
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         if self.verify:
-            json = _reach(obj, self.steps)
+            json = self.path.get(obj)
             if not (isinstance(json, dict) and any(p in self.term.pairs for p in pairs(json.get("coding")))):
-                raise Unread("unmapped-code", "The code is another one.", self.term.code).at(*_json_steps(self.steps))
+                raise Unread("unmapped-code", "The code is another one.", self.term.code).at(*self.path.at)
 
 
 def fixed(path: str, term: Term) -> Row:
@@ -232,17 +348,17 @@ class Constant(Row):
     """A code that a resource of this table always has, such as a status that the case does not tell."""
 
     def __init__(self, path: str, term: Term) -> None:
-        self.steps, self.term = _steps(path), term
+        self.path, self.term = Path(path), term
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        _put(out, self.steps, self.term.code)
+    def writes(self, script: Script, out: str) -> None:
+        self.path.puts(script, out, repr(self.term.code))
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        json = _reach(obj, self.steps)
+        json = self.path.get(obj)
         if json == "entered-in-error":
-            raise Unread("entered-in-error", "The record is marked as entered in error.").at(*_json_steps(self.steps))
+            raise Unread("entered-in-error", "The record is marked as entered in error.").at(*self.path.at)
         if json != self.term.code:
-            raise Unread("unmapped-code", "The code is another one.", self.term.code).at(*_json_steps(self.steps))
+            raise Unread("unmapped-code", "The code is another one.", self.term.code).at(*self.path.at)
 
 
 def constant(path: str, term: Term) -> Row:
@@ -254,12 +370,12 @@ class Derived(Row):
     """An element that follows from the item or its owner: written, compared, never read."""
 
     def __init__(self, path: str, make: Callable[[Any, Writing], Json]) -> None:
-        self.steps, self.make = _steps(path), make
+        self.path, self.make = Path(path), make
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        value = self.make(item, to)
-        if value is not None:
-            _put(out, self.steps, value)
+    def writes(self, script: Script, out: str) -> None:
+        script.say(f"made = {script.name(self.make, 'make')}(item, to)")
+        with script.under("if made is not None:"):
+            self.path.puts(script, out, "made")
 
 
 def derived(path: str, make: Callable[[Any, Writing], Json]) -> Row:
@@ -271,25 +387,26 @@ class Flag(Row):
     """A field that is True or not given <-> a concept that is there or not."""
 
     def __init__(self, path: str, field: str, on: Term, off: Term | None) -> None:
-        self.steps, self.field, self.fields, self.on, self.off = _steps(path), field, (field,), on, off
+        self.path, self.flag, self.fields, self.on, self.off = Path(path), field, (field,), on, off
+        self.list = Path(path.removesuffix("[0]"))
 
     def bind(self, known: Shapes) -> None:
-        if known[self.field].words != (True,):
-            raise TypeError(f"field {self.field} is no Literal[True]")
+        if known[self.flag].words != (True,):
+            raise TypeError(f"field {self.flag} is no Literal[True]")
 
     def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        term = self.on if getattr(item, self.field) else self.off
+        term = self.on if getattr(item, self.flag) else self.off
         if term is not None:
-            _put(out, self.steps, term_json(term, to.optional_codes))
+            self.path.put(out, term_json(term, to.optional_codes))
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        json = _reach(obj, (*self.steps[:-1], self.steps[-1].removesuffix("[0]")))
+        json = self.list.get(obj)
         concepts = json if isinstance(json, list) else [json]
         found = {pair for one in concepts if isinstance(one, dict) for pair in pairs(one.get("coding"))}
         if found & self.on.pairs:
-            into[self.field] = True
+            into[self.flag] = True
         elif self.off is not None and not found & self.off.pairs:
-            raise Unread("unmapped-code", "The code is another one.", self.off.code).at(*_json_steps(self.steps))
+            raise Unread("unmapped-code", "The code is another one.", self.off.code).at(*self.path.at)
 
 
 def flag(path: str, field: str, on: Term, off: Term | None = None) -> Row:
@@ -304,21 +421,20 @@ class Nest(Row):
     """Rows of the same item that live in a nested element, made only if one of them writes."""
 
     def __init__(self, rows: tuple[Row, ...]) -> None:
-        self.rows = rows
+        self.rows = Rows(rows)
         self.fields = tuple(field for row in rows for field in row.fields)
 
     def bind(self, known: Shapes) -> None:
         """Bind the rows."""
-        for row in self.rows:
-            row.bind(known)
+        self.rows.bind("", known)
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        """Write the rows into a new element and attach it, unless it stays empty."""
-        inner: dict[str, Json] = {}
-        for row in self.rows:
-            row.write(item, inner, to)
-        if inner:
-            self.attach(out, inner)
+    def writes(self, script: Script, out: str) -> None:
+        """Say how the rows are written into a new element, which is attached unless it stays empty."""
+        inner = f"{out}_{len(script.lines)}"
+        script.say(f"{inner} = {{}}")
+        self.rows.writes(script, inner)
+        with script.under(f"if {inner}:"):
+            self.attach(script, out, inner)
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         """Read the rows from the element, if it is there."""
@@ -327,30 +443,15 @@ class Nest(Row):
         except Unread as error:
             return _left(error, False, by)
         if found is not None:
-            read_rows(self.rows, found, by, into, steps)
+            self.rows.read_at(steps, found, by, into)
 
-    def attach(self, out: dict[str, Json], inner: dict[str, Json]) -> None:
-        """Put the new element in its place."""
+    def attach(self, script: Script, out: str, inner: str) -> None:
+        """Say how the new element comes into its place."""
         raise NotImplementedError
 
-    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, list[str | int]]:
+    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, Steps]:
         """The element and its path."""
         raise NotImplementedError
-
-
-def read_rows(
-    rows: tuple[Row, ...], obj: dict[str, Json], by: Reading, into: dict[str, Any], steps: list[str | int]
-) -> None:
-    """Read the rows from an element that lies at ``steps``."""
-    by.steps.append(steps)
-    try:
-        no_modifier(obj)
-        for row in rows:
-            row.read(obj, by, into)
-    except Unread as error:
-        raise error.at(*steps) from None
-    finally:
-        by.steps.pop()
 
 
 class Inside(Nest):
@@ -358,19 +459,19 @@ class Inside(Nest):
 
     def __init__(self, path: str, rows: tuple[Row, ...]) -> None:
         super().__init__(rows)
-        self.steps = _steps(path)
+        self.path = Path(path)
+        self.member = self.path.member
 
-    def attach(self, out: dict[str, Json], inner: dict[str, Json]) -> None:
-        _put(out, self.steps, inner)
+    def attach(self, script: Script, out: str, inner: str) -> None:
+        self.path.puts(script, out, inner)
 
-    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, list[str | int]]:
-        json = _reach(obj, self.steps)
-        steps = _json_steps(self.steps)
+    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, Steps]:
+        json = self.path.get(obj)
         if json is MISSING:
-            return None, steps
+            return None, []
         if not isinstance(json, dict):
-            raise Unread("wrong-type", "The element has another shape.", "a JSON object").at(*steps)
-        return json, steps
+            raise Unread("wrong-type", "The element has another shape.", "a JSON object").at(*self.path.at)
+        return json, self.path.at
 
 
 class InList(Nest):
@@ -380,12 +481,12 @@ class InList(Nest):
         self, name: str, head: Callable[[], dict[str, Json]], is_it: Callable[[Json], bool], rows: tuple[Row, ...]
     ) -> None:
         super().__init__(rows)
-        self.name, self.head, self.is_it = name, head, is_it
+        self.name, self.head, self.is_it, self.member = name, head, is_it, name
 
-    def attach(self, out: dict[str, Json], inner: dict[str, Json]) -> None:
-        out.setdefault(self.name, []).append(self.head() | inner)
+    def attach(self, script: Script, out: str, inner: str) -> None:
+        script.say(f"{out}.setdefault({self.name!r}, []).append({self.head()!r} | {inner})")
 
-    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, list[str | int]]:
+    def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, Steps]:
         for index, json in enumerate(_list(obj, self.name)):
             if isinstance(json, dict) and self.is_it(json):
                 return json, [self.name, index]
@@ -421,27 +522,46 @@ class Listed(Row):
     """A field whose values share a list with others: ``is_ours`` tells them apart."""
 
     def __init__(self, name: str, codec: Codec, field: str, is_ours: Callable[[dict[str, Json]], bool]) -> None:
-        self.name, self.codec, self.field, self.fields, self.is_ours = name, codec, field, (field,), is_ours
+        self.member, self.codec, self.field, self.fields, self.is_ours = name, codec, field, (field,), is_ours
 
     def bind(self, known: Shapes) -> None:
         self.shape = known[self.field]
         self.codec = self.codec.bound(self.shape)
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        value = getattr(item, self.field)
-        for one in value if self.shape.many else () if value is None else (value,):
-            out.setdefault(self.name, []).append(self.codec.write(one, to))
+    def writes(self, script: Script, out: str) -> None:
+        script.say(f"made = {out}.setdefault({self.member!r}, [])")
+        one = "one" if self.shape.many else f"item.{self.field}"
+        with script.under(f"for one in item.{self.field}:" if self.shape.many else ""):
+            self.adds(script, one)
 
-    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        found = []
-        for index, json in enumerate(_list(obj, self.name)):
-            if isinstance(json, dict) and self.is_ours(json):
-                try:
-                    found.append(read_one(json, self.codec, by, [self.name, index]))
-                except Unread as error:
-                    _left(error.at(self.name, index), self.shape.required, by)
-        if found:
-            into[self.field] = tuple(found) if self.shape.many else found[0]
+    def adds(self, script: Script, one: str) -> None:
+        """Say how a value comes into the list, ``made``."""
+        script.say(f"made.append({written(script, self.codec, one)})")
+
+    def reads(self, script: Script, obj: str) -> None:
+        script.say("found = []")
+        with (
+            script.under(f"for index, json in enumerate(listed({obj}, {self.member!r})):"),
+            script.under(f"if isinstance(json, dict) and {self.ours(script)}:"),
+            trying(script, self.where, self.shape.required),
+        ):
+            self.finds(script)
+        with script.under("if found:"):
+            many = f"distinct({script.name(self.shape, 'shape')}, found)"
+            script.say(f"into[{self.field!r}] = {many if self.shape.many else 'found[0]'}")
+
+    def ours(self, script: Script) -> str:
+        """The condition under which ``json`` is of this row."""
+        return f"{script.name(self.is_ours, 'is_ours')}(json)"
+
+    @property
+    def where(self) -> str:
+        """The steps to the value of ``json``."""
+        return f"{self.member!r}, index"
+
+    def finds(self, script: Script) -> None:
+        """Say how ``json`` becomes a value."""
+        script.say(f"found.append({taken(script, self.codec, f'[{self.where}]')})")
 
 
 def listed(name: str, codec: Codec, field: str, is_ours: Callable[[dict[str, Json]], bool]) -> Row:
@@ -449,40 +569,34 @@ def listed(name: str, codec: Codec, field: str, is_ours: Callable[[dict[str, Jso
     return Listed(name, codec, field, is_ours)
 
 
-class Extension(Row):
+class Extension(Listed):
     """A field as the value of an extension; many values are many extensions."""
 
     def __init__(self, url: str, name: str | None, codec: Codec, field: str) -> None:
-        self.url, self.name, self.codec, self.field, self.fields = url, name, codec, field, (field,)
+        super().__init__("extension", codec, field, lambda json: bool(json.get("url") == url))
+        self.url, self.name = url, name
 
-    def bind(self, known: Shapes) -> None:
-        self.shape = known[self.field]
-        self.codec = self.codec.bound(self.shape)
+    def adds(self, script: Script, one: str) -> None:
+        if isinstance(self.codec, ReferenceCodec):  # to each of the resources that the item is
+            body = f"{{'url': {self.url!r}, {self.name!r}: {{'reference': ref}}}}"
+            return script.say(f"made += [{body} for ref in to.references({one})]")
+        value = written(script, self.codec, one)
+        url = f"'url': {self.url!r}"
+        script.say(
+            f"made.append({{{url}, {self.name!r}: {value}}})" if self.name else f"made.append({{{url}}} | {value})"
+        )
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        value = getattr(item, self.field)
-        if value is None or value == ():
-            return
-        for one in value if self.shape.many else (value,):
-            if isinstance(self.codec, ReferenceCodec):
-                bodies: list[Json] = [{self.name: {"reference": ref}} for ref in to.references(one)]
-            else:
-                written = self.codec.write(one, to)
-                bodies = [written if self.name is None else {self.name: written}]
-            out.setdefault("extension", []).extend({"url": self.url} | body for body in bodies)
+    def ours(self, script: Script) -> str:
+        return f"json.get('url') == {self.url!r}"
 
-    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        found = []
-        for index, json in enumerate(_list(obj, "extension")):
-            if not isinstance(json, dict) or json.get("url") != self.url:
-                continue
-            steps: list[str | int] = ["extension", index, *([self.name] if self.name else [])]
-            try:
-                found.append(read_one(json if self.name is None else json.get(self.name), self.codec, by, steps))
-            except Unread as error:
-                _left(error.at(*steps), self.shape.required, by)
-        if found:
-            into[self.field] = distinct(self.shape, found) if self.shape.many else found[0]
+    @property
+    def where(self) -> str:
+        return f"'extension', index, {self.name!r}" if self.name else "'extension', index"
+
+    def finds(self, script: Script) -> None:
+        if self.name:
+            script.say(f"json = json.get({self.name!r})")
+        super().finds(script)
 
 
 def extension(url: str, name: str | None, codec: Codec, field: str) -> Row:
@@ -494,8 +608,8 @@ class Element:
     """A dataclass that lives in one element, by rows of its own: a codec made of rows."""
 
     def __init__(self, cls: type, *rows: Row) -> None:
-        self.yields, self.rows = cls, rows
-        self.required = bind_all(cls, rows)
+        self.yields, self.rows = cls, Rows(rows)
+        self.required = bind_all(cls, self.rows)
 
     def bound(self, shape: Shape) -> Codec:
         if shape.type is not self.yields:
@@ -504,13 +618,12 @@ class Element:
 
     def write(self, value: Any, to: Writing) -> Json:
         out: dict[str, Json] = {}
-        for row in self.rows:
-            row.write(value, out, to)
+        self.rows.write(value, out, to)
         return out
 
     def read(self, json: Json, by: Reading) -> Any:
         into: dict[str, Any] = {}
-        read_rows(self.rows, _need(json, dict, "a JSON object"), by, into, [])
+        self.rows.read(_need(json, dict, "a JSON object"), by, into)
         return build(self.yields, self.required, into)
 
 
@@ -525,7 +638,7 @@ def build(cls: type, required: tuple[str, ...], into: dict[str, Any]) -> Any:
         raise Unread("bad-value", "The element contradicts itself.", str(error)) from None
 
 
-def bind_all(cls: type, rows: tuple[Row, ...], besides: tuple[str, ...] = ()) -> tuple[str, ...]:
+def bind_all(cls: type, rows: Rows, besides: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Bind the rows to the dataclass; every field must be mapped exactly once. Gives the required fields."""
     known = shapes(cls)
     mapped = [field for row in rows for field in row.fields] + list(besides)
@@ -536,8 +649,7 @@ def bind_all(cls: type, rows: tuple[Row, ...], besides: tuple[str, ...] = ()) ->
             f"{cls.__name__}: mapped twice {twice}, not mapped {sorted(set(names) - set(mapped))}, "
             f"unknown {sorted(set(mapped) - set(names))}"
         )
-    for row in rows:
-        row.bind(known)
+    rows.bind(cls.__name__, known)
     return tuple(name for name, shape in known.items() if shape.required and name not in besides)
 
 
@@ -550,15 +662,12 @@ class Embed(Row):
     def bind(self, known: Shapes) -> None:
         self.element.bound(known[self.field])
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        value = getattr(item, self.field)
-        if value is not None:
-            for row in self.element.rows:
-                row.write(value, out, to)
+    def writes(self, script: Script, out: str) -> None:
+        script.say(f"{script.name(self.element.rows.write, 'embed')}(item.{self.field}, {out}, to)")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         found: dict[str, Any] = {}
-        read_rows(self.element.rows, obj, by, found, [])
+        self.element.rows.read(obj, by, found)
         if found:
             into[self.field] = build(self.element.yields, self.element.required, found)
 
@@ -566,3 +675,10 @@ class Embed(Row):
 def embed(element: Element, field: str) -> Row:
     """A dataclass whose facts lie in the element of its owner."""
     return Embed(element, field)
+
+
+#: What the text of a reading function may name.
+_READING = {
+    "Unread": Unread, "MISSING": MISSING, "left": _left, "listed": _list, "need": _need, "read_one": read_one,
+    "read_many": read_many, "distinct": distinct,
+}  # fmt: skip

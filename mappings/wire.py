@@ -172,6 +172,14 @@ def _lines(raw: bytes | str, deepest: int) -> Any:
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
 
+def is_same_text(a: Any, b: Any) -> bool:
+    """Whether two values surely have the same JSON text, members in the same order; soon told."""
+    try:
+        return bool(_ENCODER.encode(a) == _ENCODER.encode(b))
+    except (UnicodeEncodeError, OverflowError):  # no JSON of ours: half of a surrogate pair, a number without end
+        return False
+
+
 def _line(number: int, line: str, deepest: int) -> Any:
     try:
         return decode(line, deepest)
@@ -193,11 +201,17 @@ def as_plain(document: Any, deepest: int = MAX_DEPTH) -> Any:
 def has_floats(value: Any) -> bool:
     """Whether there is a Python float, or a Decimal that is not finite, anywhere."""
     kind = type(value)
-    if kind is dict:
-        return any(map(has_floats, value.values()))
-    if kind is list:
-        return any(map(has_floats, value))
-    return kind not in (str, int, bool, NoneType) and not (kind is Decimal and value.is_finite())
+    for one in value.values() if kind is dict else value if kind is list else (value,):
+        kind = type(one)
+        if kind is dict or kind is list:
+            if has_floats(one):
+                return True
+        elif kind not in _JSON and not (kind is Decimal and one.is_finite()):
+            return True
+    return False
+
+
+_JSON = frozenset((str, int, bool, NoneType))
 
 
 def refuse_floats(value: Any, pointer: str = "") -> Iterator[Issue]:

@@ -377,6 +377,7 @@ def test_table_shows_all_or_one_concept_in_three_forms() -> None:
     assert len(json.loads(whole.stdout)) > len(json.loads(one.stdout)) > 0
     assert run("table", "Product").stdout.count("\nProduct -> Medication, products[]\n") == 1
     assert "| `lot` | `batch.lotNumber` | at | text |" in run("table", "product", "--format", "md").stdout
+    assert "into['lot'] = " in run("table", "product", "--compiled").stdout
 
 
 def test_schema_is_the_librarys() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from adapter.skeleton import guide, skeleton
 from adapter.summary import clinical
-from adapter.table_text import about, as_json, as_markdown, as_text, names
+from adapter.table_text import about, as_json, as_markdown, as_python, as_text, names
 from adapter.tables import SEVERAL, Line, Place, lines, mapping_table
 from mappings import Case, dump_case, encode, from_fhir, load_case, to_fhir
 from mappings.case import SECTIONS, TABLES
@@ -22,7 +22,7 @@ from mappings.concepts.administration import Administration
 from mappings.concepts.dose import Dose
 from mappings.generated import is_generated
 from mappings.resource import CASE_ITEM
-from mappings.rows import Row
+from mappings.rows import At, Row
 from mappings.shape import shapes
 from mappings.values import Duration, Quantity, Range, Ratio
 
@@ -314,3 +314,16 @@ def test_summary_tells_infusions_by_day_and_why_one_was_not_given() -> None:
 def test_summary_of_the_smallest_case_says_what_is_missing() -> None:
     """A case of nothing but a patient is told in a few lines, without empty headings."""
     assert clinical(case_of("minimal")).splitlines()[-1] == "  sex not stated, birth date not stated"
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_what_is_compiled_can_be_read(table: Any) -> None:
+    """`table --compiled` shows the functions that run, in which each plain field stands with its element."""
+    text = as_python([line for line in TABLE if (line.concept, line.resource) == (table.cls.__name__, table.type)])
+    assert table.rows.write.__code__.co_names  # it runs
+    assert table.rows.writing.text in text
+    for row in table.rows:
+        if type(row) is At and row.path.only:
+            assert f"out[{row.path.only!r}] = " in text
+            assert f"item.{row.field}" in text
+            assert f"into[{row.field!r}] = " in text

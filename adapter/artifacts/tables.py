@@ -101,24 +101,24 @@ class Walk:
     @singledispatchmethod
     def row(self, row: Row, node: Node, need: bool) -> None:
         """A row that tells its own parts, or writes nothing."""
-        if not row.parts and type(row).write is not Row.write:
+        if not (row.parts or row.is_silent):
             raise TypeError(f"{type(row).__name__} does not tell what it writes; give it `parts`")
         for member, name, codec in row.parts:
             self.codec(codec, self.mapped(node.child(member), name), name)
 
     @row.register
     def _(self, row: At, node: Node, need: bool) -> None:
-        leaf = self.mapped(reach(node, row.steps, need), row.field)
+        leaf = self.mapped(reach(node, row.path.steps, need), row.field)
         if isinstance(row, OnlyOne):
             leaf.max = "1"
-        if isinstance(row.codec, Word) and row.steps[-1].endswith("[0]"):  # others may add to the list
+        if isinstance(row.codec, Word) and row.path.steps[-1].endswith("[0]"):  # others may add to the list
             leaf = leaf.slice(row.codec.table, BY_VALUE)
             leaf.min = int(need)
         self.codec(row.codec, leaf, row.field)
 
     @row.register
     def _(self, row: Fixed, node: Node, need: bool) -> None:
-        self._concept(reach(node, row.steps, need), row.term, need)
+        self._concept(reach(node, row.path.steps, need), row.term, need)
 
     def _concept(self, leaf: Node, term: Term, need: bool) -> None:
         """An element that is this concept, or among whose repetitions this concept is."""
@@ -129,15 +129,15 @@ class Walk:
 
     @row.register
     def _(self, row: Constant, node: Node, need: bool) -> None:
-        reach(node, row.steps, need).pattern(row.term.code)
+        reach(node, row.path.steps, need).pattern(row.term.code)
 
     @row.register
     def _(self, row: Derived, node: Node, need: bool) -> None:
-        reach(node, row.steps, False).open = True
+        reach(node, row.path.steps, False).open = True
 
     @row.register
     def _(self, row: Flag, node: Node, need: bool) -> None:
-        leaf = self.mapped(reach(node, row.steps, need), row.field)
+        leaf = self.mapped(reach(node, row.path.steps, need), row.flag)
         if row.off is None:
             self._concept(leaf, row.on, need)
         else:
@@ -145,7 +145,7 @@ class Walk:
 
     @row.register
     def _(self, row: Inside, node: Node, need: bool) -> None:
-        self.rows(row.rows, reach(node, row.steps, need), self.cls)
+        self.rows(row.rows, reach(node, row.path.steps, need), self.cls)
 
     @row.register
     def _(self, row: InList, node: Node, need: bool) -> None:
@@ -166,10 +166,10 @@ class Walk:
 
     @row.register
     def _(self, row: Listed, node: Node, need: bool) -> None:
-        self.mapped(reach(node, (row.name,), need), row.field)
+        self.mapped(reach(node, (row.member,), need), row.field)
         if isinstance(row.codec, Element):  # others share the list, so that only the extensions say something
             marks = tuple(inner for inner in row.codec.rows if isinstance(inner, Extension))
-            self.rows(marks, root(self.table.type).child(row.name), row.codec.yields)
+            self.rows(marks, root(self.table.type).child(row.member), row.codec.yields)
 
     @row.register
     def _(self, row: Extension, node: Node, need: bool) -> None:
@@ -222,7 +222,7 @@ class Walk:
 
     @row.register
     def _(self, row: Spread, node: Node, need: bool) -> None:
-        self.mapped(reach(node, row.steps, False), row.field)
+        self.mapped(reach(node, row.path.steps, False), row.field)
 
     @row.register
     def _(self, row: Subject, node: Node, need: bool) -> None:

@@ -80,8 +80,7 @@ class Timed(Row):
 
     def write(self, item: Any, out: dict[str, Json], to: Any) -> None:
         value = getattr(item, self.field)
-        if value is not None:
-            out[self.name], out[f"{self.name}Unit"] = value.value, value.unit
+        out[self.name], out[f"{self.name}Unit"] = value.value, value.unit
 
     def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
         unit = obj.get(f"{self.name}Unit")

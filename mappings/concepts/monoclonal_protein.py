@@ -16,7 +16,7 @@ from mappings.codec import Unread, coded, concept, plain
 from mappings.many import each
 from mappings.report import Json
 from mappings.resource import ResourceMap, members, source, subject
-from mappings.rows import Element, Row, Shapes, also, at, component, embed, fixed
+from mappings.rows import Element, Row, Rows, Shapes, also, at, component, embed, fixed
 from mappings.terms import TERMS, WORDS
 from mappings.values import Absent, AtLeast, Concept, Forms, Observed, Source, Units, ValueOrAbsent, When
 
@@ -131,9 +131,11 @@ class Isotype(Row):
     fields = ("heavy_chain", "light_chain")
     _words = re.compile(r"Ig([GAMDE])[ _-]{0,3}(?:(kappa|κ)|lambda|λ)", re.IGNORECASE)
 
+    def __init__(self) -> None:
+        self.chains = Rows(_CHAINS)
+
     def bind(self, known: Shapes) -> None:
-        for row in _CHAINS:
-            row.bind(known)
+        self.chains.bind("Isotype", known)
 
     def write(self, item: Any, out: dict[str, Json], to: Any) -> None:
         heavy, light = item.heavy_chain, item.light_chain
@@ -141,15 +143,12 @@ class Isotype(Row):
         if plain_chains and not {heavy.type, light.type} & {"none", "unknown"}:
             out["valueString"] = f"Ig{heavy.type[-1].upper()} {light.type}"
         else:
-            for row in _CHAINS:
-                row.write(item, out, to)
+            self.chains.write(item, out, to)
 
     def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
         name = next((name for name in ("valueString", "valueCodeableConcept") if name in obj), None)
         if name is None:
-            for row in _CHAINS:
-                row.read(obj, by, into)
-            return
+            return self.chains.read(obj, by, into)
         said = {self._isotype(words) for words in self._said(obj[name])}
         if len(said) != 1 or None in said:
             raise Unread("unmapped-code", "The answer names no one isotype.", "words such as IgG lambda").at(name)
@@ -175,17 +174,17 @@ class QuantityBeside(Row):
     untold = ValueOrAbsent(absent=Absent("unknown"))
 
     def __init__(self) -> None:
-        self.row = component(TERMS.m_protein_clone, value("quantity"))
+        self.rows = Rows((component(TERMS.m_protein_clone, value("quantity")),))
 
     def bind(self, known: Shapes) -> None:
-        self.row.bind(known)
+        self.rows.bind("QuantityBeside", known)
 
     def write(self, item: Any, out: dict[str, Json], to: Any) -> None:
         if item.quantity != self.untold:
-            self.row.write(item, out, to)
+            self.rows.write(item, out, to)
 
     def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
-        self.row.read(obj, by, into)
+        self.rows.read(obj, by, into)
         into.setdefault("quantity", self.untold)
 
 
