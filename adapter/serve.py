@@ -4,7 +4,7 @@ Tables are loaded before the workers fork. A worker that is told to stop takes w
 and answers everything that it took. Workers are not recycled: their memory stays flat.
 
 ``prometheus_client`` looks once, when it is imported, whether several processes count together; therefore this module
-is imported only after ``PROMETHEUS_MULTIPROC_DIR`` is set (`adapter.cli_serve`).
+is imported only after ``PROMETHEUS_MULTIPROC_DIR`` is set (`adapter.cli.serve`).
 """
 
 from __future__ import annotations

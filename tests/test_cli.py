@@ -15,8 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-import adapter.cli
-from adapter.cli import main
+from adapter.cli import convert, main
 from mappings import Case, Report, case_json_schema, dump_case, encode, from_fhir, load_case, to_fhir
 
 ROOT = Path(__file__).parent.parent
@@ -254,10 +253,10 @@ def test_a_bug_shows_where_it_is_and_never_a_value(monkeypatch: pytest.MonkeyPat
     def fail(_: object) -> None:
         raise KeyError(SECRET)
 
-    monkeypatch.setattr(adapter.cli, "load_case", fail)
+    monkeypatch.setattr(convert, "load_case", fail)
     done = run("to-fhir", MINIMAL)
     assert (done.exit_code, done.stdout) == (1, "")
-    assert "KeyError in adapter.cli:" in done.stderr
+    assert "KeyError in adapter.cli.convert:" in done.stderr
     assert "[bug]" in done.stderr
     assert SECRET not in done.stderr
 
@@ -435,14 +434,14 @@ def test_demo_says_different_if_one_digit_is_lost(monkeypatch: pytest.MonkeyPatc
     def careless(document: bytes) -> tuple[Case, Report]:
         return from_fhir(document.replace(b'"value":750,', b'"value":750.0,'))
 
-    monkeypatch.setattr(adapter.cli, "from_fhir", careless)
+    monkeypatch.setattr(convert, "from_fhir", careless)
     done = run("demo")
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (1, "DIFFERENT")
 
 
 def test_demo_without_its_example_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the examples are not beside the package, the path is named and nothing else fails."""
-    monkeypatch.setattr(adapter.cli, "EXAMPLES", tmp_path)
+    monkeypatch.setattr(convert, "EXAMPLES", tmp_path)
     done = run("demo")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "[not-readable]" in done.stderr

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from adapter import cli_serve
 from adapter.cli import main
+from adapter.cli import serve as cli_serve
 from adapter.r4 import check
 from adapter.service import create_app, ready
 from adapter.service.logs import Handler

@@ -1,4 +1,4 @@
-"""Options that several commands share: what a conversion can be told, whoever runs it."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ from typing import Any
 
 import click
 
+from adapter.files import STREAM
 from adapter.verify import LEVELS
 from mappings.bundle import MODES, TYPES
 
 Command = Callable[..., Any]
 
+output = click.option("-o", "--output", default=STREAM, metavar="FILE", help="Write to FILE, not to standard output.")
+messages = click.option(
+    "--format",
+    "messages",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How messages on standard error look: a line each, or one FHIR OperationOutcome.",
+)
 verify = click.option(
     "--verify",
     type=click.Choice(LEVELS),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from adapter.cli.messages import refusing
 from adapter.files import STREAM, read_bytes, write_all
 from mappings import load_case
 
@@ -24,12 +25,10 @@ def plot(case: str, output: str) -> None:
     tells its times against, or, where neither is stated, the order of the lines of therapy, not to
     scale. What is not stated is drawn as such, and without a number.
     """
-    from adapter.cli import _refusing
-
     ending = "svg" if output == STREAM else Path(output).suffix.lower().removeprefix(".")
     if ending not in ("svg", "png"):
         raise click.BadParameter("The name of the picture ends in .svg or .png.", param_hint="'-o'")
-    with _refusing():
+    with refusing():
         try:
             from adapter.plot import figure
         except ModuleNotFoundError as error:

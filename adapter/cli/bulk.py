@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from adapter import cli_options
 from adapter.bugs import bug
 from adapter.bulk import State, Stopped, input_files, run
+from adapter.cli import options
 from adapter.files import STREAM, hidden
 from adapter.line import Task
 from adapter.verify import Verify
@@ -81,24 +81,24 @@ def _common(command: Command) -> Command:
 
 
 @bulk.command("to-fhir", short_help="Cases -> FHIR Bundles.")
-@cli_options.bundle
-@cli_options.verify
+@options.bundle
+@options.verify
 @_common
-def to_fhir(verify: Verify, common: dict[str, Any], **options: Any) -> None:
+def to_fhir(verify: Verify, common: dict[str, Any], **given: Any) -> None:
     """Write each case of IN... as a FHIR R4 Bundle."""
-    _run(Task("to-fhir", verify, cli_options.given(options)), **common)
+    _run(Task("to-fhir", verify, options.given(given)), **common)
 
 
 @bulk.command("to-case", short_help="FHIR Bundles -> cases.")
-@cli_options.strict
-@cli_options.verify
+@options.strict
+@options.verify
 @_common
-def to_case(verify: Verify, common: dict[str, Any], **options: Any) -> None:
+def to_case(verify: Verify, common: dict[str, Any], **given: Any) -> None:
     """Read each FHIR R4 Bundle of IN... into a case.
 
     What is not mapped is not in the cases: --report FILE tells of every line what was left out or is doubtful.
     """
-    _run(Task("to-case", verify, options), **common)
+    _run(Task("to-case", verify, given), **common)
 
 
 @bulk.command(short_help="Sort out what breaks the rules.")

@@ -1,28 +1,20 @@
-"""Lists for people and spreadsheets: the data dictionary, the gaps of a case, its flat tables."""
+"""What people and spreadsheets read: mapping table, dictionary, schema, the gaps and tables of a case, a first case."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
 
-from adapter.files import STREAM, read_bytes, write_all
-from mappings import Issue, MappingError, load_case
-
-_output = click.option("-o", "--output", default=STREAM, metavar="FILE", help="Write to FILE, not to standard output.")
-
-
-def _refusing() -> AbstractContextManager[None]:
-    """The one way out of a command that cannot do its work; it belongs to the command line, which imports this."""
-    from adapter import cli
-
-    return cli._refusing()
+from adapter.cli import options
+from adapter.cli.messages import refusing
+from adapter.files import read_bytes, write_all
+from mappings import Issue, MappingError, case_json_schema, dump_case, encode, load_case
 
 
 @click.command("dictionary", short_help="Every field: meaning, type, unit, codes, FHIR.")
 @click.option("--format", "shape", type=click.Choice(["md", "csv", "html"]), default="md", show_default=True)
-@_output
+@options.output
 def dictionary_command(shape: str, output: str) -> None:
     """Write the data dictionary of the case document.
 
@@ -31,14 +23,14 @@ def dictionary_command(shape: str, output: str) -> None:
     """
     from adapter.dictionary import FORMATS, dictionary
 
-    with _refusing():
+    with refusing():
         write_all([(output, FORMATS[shape](dictionary()).encode())])
 
 
 @click.command("gaps", short_help="What a case does not hold, and why.")
 @click.argument("case")
 @click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@_output
+@options.output
 def gaps_command(case: str, shape: str, output: str) -> None:
     """List what the case document CASE does not hold.
 
@@ -47,7 +39,7 @@ def gaps_command(case: str, shape: str, output: str) -> None:
     """
     from adapter.gaps import FORMATS, gaps
 
-    with _refusing():
+    with refusing():
         write_all([(output, FORMATS[shape](gaps(load_case(read_bytes(case)))).encode())])
 
 
@@ -64,7 +56,7 @@ def flat_command(case: str, output: str) -> None:
     """
     from adapter.flat import flat
 
-    with _refusing():
+    with refusing():
         tables = flat(load_case(read_bytes(case)))
         folder = _folder(output)
         write_all([(str(folder / f"{name}.csv"), text.encode()) for name, text in tables.items()])
@@ -81,7 +73,44 @@ def _folder(path: str) -> Path:
     return folder
 
 
-def add_to(group: click.Group) -> None:
-    """Make the listings commands of the command line."""
-    for command in (dictionary_command, gaps_command, flat_command):
-        group.add_command(command)
+@click.command(short_help="Where every field of a case lies in FHIR.")
+@click.argument("concept", required=False)
+@click.option("--format", "shape", type=click.Choice(["text", "md", "json"]), default="text", show_default=True)
+@click.option("--compiled", is_flag=True, help="The Python that the rows are compiled to.")
+@options.output
+def table(concept: str | None, shape: str, compiled: bool, output: str) -> None:
+    """Show the mapping table, all of it or that of one CONCEPT.
+
+    CONCEPT is a concept (Therapy), a section of the case (therapies) or a FHIR type
+    (MedicationStatement). The table is made from the mapping itself, so it cannot be out of date.
+    """
+    from adapter.table_text import FORMATS, about, names
+
+    lines = about(concept)
+    if not lines:
+        raise click.BadParameter(f"There is none of this name. Concepts: {', '.join(names(about(None)))}.")
+    with refusing():
+        write_all([(output, FORMATS["python" if compiled else shape](lines).encode())])
+
+
+@click.command(short_help="The JSON Schema of a case.")
+@options.output
+def schema(output: str) -> None:
+    """Write the JSON Schema (2020-12) of the case document."""
+    with refusing():
+        write_all([(output, encode(case_json_schema(), pretty=True))])
+
+
+@click.command(short_help="A case to start from.")
+@options.output
+def new(output: str) -> None:
+    """Write a case to start from, and a guide to it on standard error.
+
+    The case loads and converts as it is; it claims nothing and is labelled as test data. JSON has
+    no comments, so they stand in the guide (2> guide.txt keeps it). A FILE that exists is not overwritten.
+    """
+    from adapter.skeleton import guide, skeleton
+
+    with refusing():
+        write_all([(output, encode(dump_case(skeleton()), pretty=True))], overwrite=False)
+        click.echo(guide(), err=True)

@@ -5,22 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from contextlib import AbstractContextManager
 from importlib.util import find_spec
 
 import click
 
+from adapter.cli.messages import refusing
 from adapter.keys import new_key
 from adapter.settings import PREFIX, load
 
 _NEEDED = ("gunicorn", "jwt", "prometheus_client", "structlog")
-
-
-def _refusing() -> AbstractContextManager[None]:
-    """The one way out of a command that cannot do its work; it belongs to the command line, which imports this."""
-    from adapter import cli
-
-    return cli._refusing()
 
 
 @click.command(short_help="The HTTP endpoint.")
@@ -34,7 +27,7 @@ def serve(config: str | None, insecure: bool, print_config: bool) -> None:
     wrong or unsafe is listed on standard error, all of it at once, and nothing is served. Logs are
     JSON lines on standard error.
     """
-    with _refusing():
+    with refusing():
         settings = load(os.environ, config, **({"insecure": True} if insecure else {}))
     if print_config:
         click.echo(settings.as_toml(), nl=False)
@@ -70,13 +63,7 @@ def new(name: str) -> None:
     Two keys of a name may stand in the file: add the new one, move the callers to it, remove the
     old one. The file is read again when it changes.
     """
-    with _refusing():
+    with refusing():
         key, line = new_key(name)
     click.echo(line)
     click.echo(f"The key of {name}, shown only now:\n{key}", err=True)
-
-
-def add_to(group: click.Group) -> None:
-    """Make serve and keys commands of the command line."""
-    group.add_command(serve)
-    group.add_command(keys)

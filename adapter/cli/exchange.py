@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapter.client import Server
-from adapter.fetching import fetch, patient_id
+from adapter.cli.messages import conversion, refusing, tell
 from adapter.files import STREAM, read_bytes, write_all
-from adapter.sending import send
 from adapter.verify import received
 from mappings import Issue, MappingError, dump_case, encode, from_fhir, load_case
 from mappings.bundle import MODES
 from mappings.wire import as_plain
+
+if TYPE_CHECKING:
+    from adapter.client import Server
 
 TOKEN = "FHIR_SERVER_TOKEN"
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -42,18 +43,13 @@ def _with_server(command: Any) -> Any:
     return command
 
 
-def _refusing(messages: str) -> AbstractContextManager[None]:
-    """The one way out of a command that cannot do its work; it belongs to the command line, which imports this."""
-    from adapter import cli
-
-    return cli._refusing(messages)
-
-
 @contextmanager
 def _server(
     base: str, token_file: str | None, cert: str | None, key: str | None, timeout: float, answer: str | None
 ) -> Iterator[Server]:
     """The server as the options describe it; its last answer is written where that was asked for, come what may."""
+    from adapter.client import Server  # which loads requests
+
     token = read_bytes(token_file).decode("latin-1").strip() if token_file else os.environ.get(TOKEN)
     if token is not None and not (token.isascii() and token.isprintable() and token and " " not in token):
         expected = "one word of visible ASCII characters"
@@ -80,9 +76,9 @@ def send_command(what: str, mode: str | None, subject: str | None, messages: str
     Literature is not sent. The report is on standard output, with codes and ids, no values.
     Exit status: 0 all of it is there, 1 it is not, or it is not known.
     """
-    from adapter import cli
+    from adapter.sending import send
 
-    with _refusing(messages):
+    with refusing(messages):
         document = as_plain(read_bytes(what))
         is_case = isinstance(document, dict) and "resourceType" not in document
         if not is_case and (mode or subject):
@@ -98,7 +94,7 @@ def send_command(what: str, mode: str | None, subject: str | None, messages: str
         if messages == "json":
             write_all([(STREAM, encode(told.as_json(), pretty=True))])
         else:
-            cli._tell([issue for issue in told.issues if issue.level != "information"], messages)
+            tell([issue for issue in told.issues if issue.level != "information"], messages)
             click.echo(told.as_text())
         raise click.exceptions.Exit(0 if told.whole else 1)
 
@@ -119,11 +115,11 @@ def fetch_command(
     By $everything, or by searches where the server lacks it, all pages, and what they refer to.
     What was sent by send comes back as the same case. Messages are those of to-case.
     """
-    from adapter import cli
+    from adapter.fetching import fetch, patient_id
 
     if (patient is None) == (identifier is None):
         raise click.UsageError("Give --patient ID or --patient-identifier SYSTEM|VALUE.")
-    with _refusing(messages):
+    with refusing(messages):
         with _server(**options) as server:
             click.echo(f"Fetching from {server.base}", err=True)
             id_ = patient_id(server, patient, identifier)
@@ -135,10 +131,4 @@ def fetch_command(
             results.append((bundle, encode(found, pretty=True)))
         write_all(results)
         count = len(found["entry"])
-        cli._report(report, messages, f"{count} resources; {report.mapped} of {report.total} values mapped")
-
-
-def add_to(group: click.Group) -> None:
-    """Make the two commands of the command line."""
-    group.add_command(send_command)
-    group.add_command(fetch_command)
+        conversion(report, messages, f"{count} resources; {report.mapped} of {report.total} values mapped")
