@@ -515,7 +515,7 @@ def test_which_patient_is_meant() -> None:
 
 def test_nothing_leaves_but_through_the_client() -> None:
     """One module connects to FHIR servers, and the endpoint does not have it; another asks the token issuer."""
-    opens = re.compile(r"^\s*(import|from) (requests|urllib3|socket|httpx|http\.client|urllib\.request)\b", re.MULTILINE)
+    opens = re.compile(r"^\s*(import|from) (requests|urllib3|socket|httpx|http\.client|urllib\.request)\b", re.M)
     paths = [*(ROOT / "adapter").rglob("*.py"), *(ROOT / "mappings").rglob("*.py")]
     found = {path.name for path in paths if opens.search(path.read_text(encoding="utf-8"))}
     assert found == {"client.py", "tokens.py", "serve.py"}  # the last one listens
