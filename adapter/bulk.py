@@ -10,7 +10,6 @@ long the results were then. After a kill they are cut to these lengths, and read
 from __future__ import annotations
 
 import fcntl
-import gc
 import glob
 import gzip
 import multiprocessing
@@ -35,6 +34,7 @@ import msgspec
 
 from adapter.files import STREAM, Growing, hidden, open_hidden
 from adapter.line import MAX_LINE, Done, Task, convert, too_long
+from adapter.memory import settle
 from adapter.reporting import terms_version
 from mappings import Issue, MappingError, __version__, decode, encode
 
@@ -255,7 +255,7 @@ def _server() -> BaseContext:
 def _begin() -> None:
     """A worker does not outlive its parent; what is loaded is no business of its garbage collector."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    gc.freeze()
+    settle()
 
 
 def _end_with_parent() -> None:

@@ -9,7 +9,6 @@ is imported only after ``PROMETHEUS_MULTIPROC_DIR`` is set (`adapter.cli.serve`)
 
 from __future__ import annotations
 
-import gc
 import socket
 import struct
 import uuid
@@ -23,6 +22,7 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client.multiprocess import mark_process_dead
 
+from adapter.memory import settle
 from adapter.service import create_app
 from adapter.service.answers import RETRY
 from adapter.service.asking import FHIR
@@ -140,6 +140,5 @@ class Server(BaseApplication):  # type: ignore[misc]
             prove()
         except Exception:
             app.logger.exception("the self-test does not pass; /readyz says so")
-        gc.collect()
-        gc.freeze()
+        settle()
         return app

@@ -32,7 +32,7 @@ from mappings.values import INSTANT, LANGUAGE, SLUG, Coding, Uri
 SCHEMA_VERSION: Literal["1.0"] = "1.0"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Case:
     """One patient's case, clinical facts only.
 

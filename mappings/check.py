@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import cache, reduce
 from itertools import chain
 from typing import Any
+from weakref import WeakValueDictionary
 
 from mappings.case import SECTIONS, Case
 from mappings.choices import WhenRow
@@ -89,7 +90,19 @@ def _chosen(shape: Shape, value: Any) -> Shape:
 
 def problems(root: Any) -> list[Issue]:
     """Every problem of a case, plain or made: fields, keys, references; of a made one also its rules."""
-    return [] if type(root) is Case and is_sound(root) else _explained(root)
+    if type(root) is Case and (_SOUND.get(id(root)) is root or is_sound(root)):
+        approve(root)
+        return []
+    return _explained(root)
+
+
+#: The cases that were found sound and are still there; a case cannot change, so none is looked at twice.
+_SOUND: WeakValueDictionary[int, Case] = WeakValueDictionary()
+
+
+def approve(case: Case) -> None:
+    """Remember a case as sound."""
+    _SOUND[id(case)] = case
 
 
 def is_sound(case: Case) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mappings import wire
 from mappings.case import Case
-from mappings.check import is_whole
+from mappings.check import approve, is_whole
 from mappings.compiled import Seen, read, write
 from mappings.report import Json
 from mappings.shape import Shape, shapes
@@ -24,6 +24,7 @@ def load_case(source: bytes | str | dict[str, Any]) -> Case:
     try:
         case: Case = read(Case, wire.parsed(source) if isinstance(source, bytes | str) else source, seen)
         if is_whole(case, seen):
+            approve(case)
             return case
     except (ValueError, RecursionError):
         pass
