@@ -107,8 +107,8 @@ def lines(item: Any, names: Names, title: str = "") -> list[tuple[str, str]]:
             continue
         if keys:
             value = tuple(names.get(key, key) for key in (value if many else (value,)))
-        text = human(value, names)
-        if text and not (len(text) > 2 and _says(title, text)):
+        text = value if type(value) is str else human(value, names)
+        if text and not (len(text) > 2 and text in title and _says(title, text)):
             found.append((label, text))
     return found
 
@@ -141,10 +141,11 @@ def narrative(title: str, item: Any, share: Any, language: str, names: Names) ->
     return {"status": "generated", "div": f"{head}{block(title, item, share, names)}</div>"}
 
 
-#: Control characters that XML forbids.
+#: What is not itself in XHTML: markup, and control characters, which XML forbids.
+_MARKUP = re.compile(r"""[&<>"'\x00-\x1f]""")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def _escape(text: str) -> str:
     """Text for XHTML: markup escaped, control characters left out."""
-    return escape(text if text.isprintable() else _CONTROL.sub("", text))
+    return escape(text if text.isprintable() else _CONTROL.sub("", text)) if _MARKUP.search(text) else text
