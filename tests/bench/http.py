@@ -2,7 +2,7 @@
 
 The least: a bare Flask application on the same gunicorn, with as many workers and threads, which decodes the same case
 and encodes a Bundle that is ready, with the same codec. Ratios of medians, in turn, in one run; nothing is asserted
-but that overload ends in answers.
+but that overload ends in answers. `rows` belongs to `make bench`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from statistics import median, quantiles
 
 from flask import Flask, Response, request
 
+from adapter.verify import LEVELS
 from mappings import decode, encode, load_case, to_fhir
+from tests.bench.table import Row
 from tests.goldens import case_bytes
 from tests.served import ROOT, Server
 from tests.serving import serving, together
@@ -79,22 +81,34 @@ def seconds(server: Server, query: str = "") -> tuple[float, float]:
     return time.perf_counter() - begun, worked(server) - before
 
 
-def ratios(least: Server, served: Server) -> None:
-    """One caller at a time."""
-    rows = {"bare Flask": (least, ""), **{f"verify={v}": (served, f"?verify={v}") for v in ("all", "input", "off")}}
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in rows}
+def rows() -> list[Row]:
+    """One caller at a time: how many conversions a second, of those that the bare endpoint answers."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        serving_bare(Path(name)) as least,
+        serving(Path(name), workers=1) as served,
+    ):
+        found = measured({"bare": (least, ""), **{v: (served, f"?verify={v}") for v in LEVELS}})
+    waited = {name: pair[0] for name, pair in found.items()}
+    note = "; ".join(f"{name} {one * 1000:.1f} ms, worked {two * 1000:.1f}" for name, (one, two) in found.items())
+    goals = {"all": 0.10, "off": 0.33}
+    return [
+        Row(
+            f"HTTP throughput, verify={v}, of a bare endpoint", waited["bare"] / waited[v], goals.get(v), "higher", note
+        )
+        for v in LEVELS
+    ]
+
+
+def measured(servers: dict[str, tuple[Server, str]]) -> dict[str, tuple[float, float]]:
+    """The medians of what a caller waits and what the processor works, the servers in turn."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in servers}
     for turn in range(ROUNDS + 3):
-        for name, (server, query) in rows.items():
+        for name, (server, query) in servers.items():
             taken = seconds(server, query)
             if turn >= 3:
                 times[name].append(taken)
-    medians = {name: [median(column) for column in zip(*found, strict=True)] for name, found in times.items()}
-    print(f"published case, {len(CASE)} bytes, one caller, medians of {ROUNDS} rounds: waited, worked")
-    for name, pair in medians.items():
-        told = (
-            f"{one * 1000:8.1f} ms {one / least:6.2f}" for one, least in zip(pair, medians["bare Flask"], strict=True)
-        )
-        print(f"  {name:<14}{'  '.join(told)}")
+    return {name: (median(a for a, _ in found), median(b for _, b in found)) for name, found in times.items()}
 
 
 def overload(folder: Path) -> None:
@@ -127,7 +141,6 @@ def overload(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    print("\n".join(row.line() for row in rows()))
     with tempfile.TemporaryDirectory() as name:
-        with serving_bare(Path(name)) as one, serving(Path(name)) as other:
-            ratios(one, other)
         overload(Path(name))
