@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mappings import wire
@@ -217,7 +218,7 @@ class Read:
             self._planned[id(node)] = planned
             writing.setdefault(planned.item_key, []).append(planned)
         self.subject = self.ref(self.received.patient)
-        self._to = Writing(self.case, writing, self.subject, self.optional_codes, lambda: labels(self.case))
+        self._to = Writing(self.case, writing, self.subject, self.optional_codes, partial(labels, self.case))
 
     def written(self, node: Node, told: bool = False) -> dict[str, Json]:
         """What the writer makes of what was read from a node; ``told``: without what was derived."""
