@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 
-#: Objects made and not yet gone, until the collector looks at the young ones; at Python's 700 it looks a hundred
-#: times at one large document, which has no circles and goes at once when it is done.
-YOUNG = 100_000
+#: Objects made and not yet gone, until the collector looks at the young ones; at Python's 700 it looks again and
+#: again at one large document, which has no circles and goes at once when it is done.
+YOUNG = 10_000
 
 
 def settle() -> None:
