@@ -256,8 +256,12 @@ def _read_coding(json: Json) -> Coding:
     return Coding(system, code, display, version, chosen if type(chosen) is bool else None)
 
 
-#: Code systems are few, and come again.
-_is_uri = lru_cache(256)(URI.ok)
+def _is_uri(text: str) -> bool:
+    """Code systems are few and come again; only what is as short as they are is kept in memory."""
+    return _known_uri(text) if len(text) < 128 else URI.ok(text)
+
+
+_known_uri = lru_cache(256)(URI.ok)
 
 
 class ConceptCodec:

@@ -67,14 +67,18 @@ def same(a: Json, b: Json) -> bool:
 
 def fhirpath(pointer: str) -> str:
     """The steps of a pointer within a resource as FHIRPath: /valueQuantity/code is .value.code."""
-    return "".join(map(_fhirpath_step, pointer.split("/")[1:]))
+    # names of FHIR's are short and come again; others are not kept in memory
+    steps = pointer.split("/")[1:]
+    return "".join([_known_step(step) if len(step) < 64 else _fhirpath_step(step) for step in steps])
 
 
-@lru_cache(4096)
 def _fhirpath_step(step: str) -> str:
     match = _CHOICE.fullmatch(step)
     name = match[1] if match else step.removeprefix("_")
     return f"[{name}]" if name.isdigit() else f".{name}"
+
+
+_known_step = lru_cache(4096)(_fhirpath_step)
 
 
 # --- what is accounted for ------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 import sys
 import tempfile
 import time
@@ -111,7 +112,7 @@ def _raw(rng: random.Random) -> tuple[str, bytes]:
 def _fault(raw: bytes) -> str:
     """What is wrong with an answer; none at all is right for what is no HTTP."""
     head, _, body = raw.partition(b"\r\n\r\n")
-    status = int(head[9:12]) if head.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")) else 0 if not raw else 999
+    status = int(head[9:12]) if re.match(rb"HTTP/1\.\d ", head) else 0 if not raw else 999  # gunicorn echoes HTTP/1.3
     ours = b"\r\nX-Request-Id: " in head
     if status >= 500 and status != 503 and (ours or status != 501):  # 501: gunicorn, of a transfer coding it has not
         return f"status {status}"

@@ -23,12 +23,16 @@ def parser() -> Callable[[str], Any]:
     return parse
 
 
-@lru_cache(maxsize=4096)
 def valid(code: str) -> bool:
     """Say whether a code is UCUM, case-sensitive."""
+    return 0 < len(code) <= LONGEST and _valid(code)  # what is kept in memory stays small
+
+
+@lru_cache(maxsize=4096)
+def _valid(code: str) -> bool:
     if code in table().ucum:
         return True
-    if not 0 < len(code) <= LONGEST or not code.isascii() or not code.isprintable() or " " in code:
+    if not code.isascii() or not code.isprintable() or " " in code:
         return False
     from lark.exceptions import LarkError
 
