@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
-import socket
 import sqlite3
 import ssl
 import subprocess
@@ -21,6 +20,7 @@ from urllib.request import urlopen
 
 from adapter.fetching import TYPES
 from mappings import decode, encode
+from tests.ports import free_port
 
 Json = Any
 FHIR = "application/fhir+json"
@@ -224,8 +224,7 @@ class Sekmet:
     """sekmet-fhir, a FHIR R4 server on SQLite, as a process of its own; what it stored outlives it."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self.base = f"http://127.0.0.1:{port}/fhir"
         self._settings, self._store = folder / "settings.yaml", folder / "db"
         lines = (f"base_url: {self.base}", "host: 127.0.0.1", f"port: {port}", f"db_path: {self._store}")

@@ -26,6 +26,7 @@ from adapter.r4 import check
 from adapter.service import create_app
 from adapter.settings import Settings
 from mappings import Issue, MappingError
+from tests.ports import free_port
 
 SECRET = "Mustermann"
 ROOT = Path(__file__).parent.parent
@@ -159,9 +160,7 @@ class Server:
 @contextmanager
 def serving(log: Path, workers: int = 2, threads: int = 8) -> Iterator[Server]:
     """Run gunicorn on a free port of the loopback; it ends with the block."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
     command += ["--workers", str(workers), "--threads", str(threads), "--no-control-socket", "tests.served:app"]
     with log.open("wb") as sink:

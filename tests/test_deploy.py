@@ -7,7 +7,6 @@ import http.client
 import json
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -29,6 +28,7 @@ from adapter.settings import Settings, load
 from mappings import encode, load_case, to_fhir
 from mappings.report import CATALOGUE
 from tests.goldens import case_bytes
+from tests.ports import free_port
 from tests.serving import serving, together
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -128,9 +128,7 @@ def behind(tmp_path: Path) -> Iterator[tuple[Proxy, Any]]:
     if binary is None:
         pytest.skip("nginx is not installed; the example's texts are tested all the same")
     certificates(tmp_path)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with serving(tmp_path, idle=2) as served:
         changes = {
             "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",

@@ -25,6 +25,7 @@ from adapter.service import create_app, ready
 from adapter.service.logs import Handler
 from mappings import __version__, encode, load_case, to_fhir
 from tests.goldens import case_bytes
+from tests.ports import free_port
 from tests.serving import Served, environment, serving, together
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -279,9 +280,7 @@ def test_sigterm_under_load_leaves_no_accepted_request_unanswered(tmp_path: Path
 
 def test_a_full_disk_costs_log_lines_and_no_request(tmp_path: Path) -> None:
     """Nothing can be written to the log: everything is answered as ever, and the loss is counted."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with serving(tmp_path, log_to="/dev/full", port=port) as served:
         assert [served.post(TO_FHIR, CASE).status for _ in range(3)] == [200] * 3
         assert served.post(TO_FHIR, b"{").codes == ["not-json"]

@@ -8,7 +8,6 @@ but that overload ends in answers. `rows` belongs to `make bench`.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from adapter.verify import LEVELS
 from mappings import decode, encode, load_case, to_fhir
 from tests.bench.table import Row
 from tests.goldens import case_bytes
+from tests.ports import free_port
 from tests.served import ROOT, Server
 from tests.serving import serving, together
 
@@ -48,9 +48,7 @@ def bare() -> Flask:
 @contextmanager
 def serving_bare(folder: Path) -> Iterator[Server]:
     """It, on one worker of gunicorn with as many threads as the endpoint's."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "-k", "gthread", "--threads", "32"]
     command += ["--preload", "--no-control-socket", "tests.bench.http:bare()"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=(folder / "bare.log").open("wb"))

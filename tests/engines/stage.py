@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,13 +11,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PUBLISHED = (ROOT / "examples" / "published-case" / "case.json").read_bytes()
 MINIMAL = (ROOT / "examples" / "minimal" / "case.json").read_bytes()
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Proxy(ThreadingHTTPServer):

@@ -13,7 +13,8 @@ import pytest
 
 from mappings import decode, from_fhir, load_case
 from tests.engines.conftest import KEY, built
-from tests.engines.stage import MINIMAL, PUBLISHED, ROOT, Proxy, free_port
+from tests.engines.stage import MINIMAL, PUBLISHED, ROOT, Proxy
+from tests.ports import free_port
 
 CAMEL = ROOT / "examples" / "engines" / "camel"
 pytestmark = pytest.mark.xdist_group("camel")
