@@ -88,9 +88,8 @@ def full_of_written(raw: bytes, case: Case, report: Report, bundle: dict[str, Js
     return FullReport(report, sha256(raw).hexdigest(), case=case, reversible=back)
 
 
-def full(raw: bytes, case: Case, report: Report, tick: Tick = None) -> FullReport:
-    """The full report of what was read from these bytes."""
-    document = as_plain(raw)
+def full(raw: bytes, document: Json, case: Case, report: Report, tick: Tick = None) -> FullReport:
+    """The full report of what was read from these bytes, which are this document."""
     return FullReport(
         report,
         sha256(raw).hexdigest(),
@@ -106,11 +105,12 @@ def read(
 ) -> FullReport:
     """Read the bytes and report in full; a refusal is a report too. ``also`` adds issues of its own."""
     try:
-        case, report = from_fhir(raw, patient=patient, strict=strict)
-        report.issues += also(as_plain(raw)) if also else []
+        document = as_plain(raw)
+        case, report = from_fhir(document, patient=patient, strict=strict)
+        report.issues += also(document) if also else []
     except MappingError as error:
         return FullReport(Report("fhir-to-case", issues=list(error.issues)), sha256(raw).hexdigest())
-    return full(raw, case, report)
+    return full(raw, document, case, report)
 
 
 def _comes_back(case: Case, document: Json, tick: Tick) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -17,15 +17,16 @@ Verify = Literal["all", "input", "off"]
 LEVELS: tuple[Verify, ...] = ("all", "input", "off")
 
 
-def written(bundle: dict[str, Json], verify: Verify, onto: Json = None, tick: Tick = None) -> dict[str, Json]:
+def written(
+    bundle: dict[str, Json], verify: Verify, before: Iterable[Issue] = (), tick: Tick = None
+) -> dict[str, Json]:
     """The Bundle, if it keeps to R4; a broken rule in what we write is our bug, and it does not leave.
 
-    ``onto`` is what the facts were written onto: its own faults are its sender's and stay as they are.
+    ``before`` is what `received` found in the document that the facts were written onto: its sender's, and there still.
     """
     if verify == "all":
-        before = Counter(map(_fault, check(onto, tick))) if onto is not None else Counter[str]()
         issues = [issue for issue in check(bundle, tick) if issue.level == "error"]
-        faults = Counter(map(_fault, issues)) - before
+        faults = Counter(map(_fault, issues)) - Counter(map(_fault, before))
         of_case = [issue for issue in issues if issue.rule in OF_THE_CASE and _fault(issue) in faults]
         if of_case and {i.rule for i in of_case} >= {fault.partition(" ")[0] for fault in faults}:
             raise MappingError(of_case)

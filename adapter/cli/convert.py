@@ -39,8 +39,9 @@ def to_fhir_command(case: str, onto: str | None, verify: Verify, messages: str, 
     with refusing(messages):
         before = None if onto is None else as_plain(read_bytes(onto))
         bundle = to_fhir(load_case(read_bytes(case)), onto=before, report=report, **asked)
-        report.issues += received(before, verify)
-        write_all([(output, encode(written(bundle, verify, before), pretty=True))])
+        faults = received(before, verify)
+        report.issues += faults
+        write_all([(output, encode(written(bundle, verify, faults), pretty=True))])
         count = len(bundle.get("entry", ()))
         conversion(report, messages, f"{count} entries; {report.mapped} of {report.total} values of the case written")
 
@@ -90,7 +91,7 @@ def to_case_command(
         report.issues += received(document, verify, strict)
         results = [(output, encode(dump_case(case), pretty=True))]
         if report_file is not None:
-            results.append((report_file, encode(full(raw, case, report).as_json(), pretty=True)))
+            results.append((report_file, encode(full(raw, document, case, report).as_json(), pretty=True)))
         write_all(results)
         made = sum(issue.leaves for issue in report.issues if issue.disposition == "generated")
         shown = f"{report.mapped} of {report.total} values mapped, {made} made by an adapter, {report.rest - made} left"

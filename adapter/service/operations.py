@@ -35,8 +35,9 @@ def convert_to_fhir() -> Response:
         with stage("map"):
             bundle = to_fhir(case, bundle_type=bundle_type, onto=onto, report=report, tick=tick, **options)
         with stage("verify"):
-            report.issues += received(onto, verify, tick=tick)
-            written(bundle, verify, onto, tick)
+            faults = received(onto, verify, tick=tick)
+            report.issues += faults
+            written(bundle, verify, faults, tick)
         return _converted(
             bundle, report, content_type, lambda: full_of_written(sent["case"], case, report, bundle, tick)
         )
@@ -54,7 +55,7 @@ def convert_to_case() -> Response:
             case, report = from_fhir(document, tick=tick, **options)
         with stage("verify"):
             report.issues += received(document, verify, options.get("strict", False), tick)
-        return _converted(dump_case(case), report, content_type, lambda: full(raw, case, report, tick))
+        return _converted(dump_case(case), report, content_type, lambda: full(raw, document, case, report, tick))
 
 
 def validate() -> Response:

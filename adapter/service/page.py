@@ -62,7 +62,7 @@ def _of_case(raw: bytes, document: Json, tick: Tick) -> dict[str, Json]:
 def _of_fhir(raw: bytes, document: Json, tick: Tick) -> dict[str, Json]:
     with stage("map"):
         case, found = from_fhir(document, tick=tick)
-        told = full(raw, case, found, tick).as_json()
+        told = full(raw, document, case, found, tick).as_json()
     return told | {"r4": _r4(document, tick)}
 
 
