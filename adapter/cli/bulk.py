@@ -8,17 +8,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapter.bugs import bug
-from adapter.bulk import State, Stopped, input_files, run
 from adapter.cli import options
+from adapter.cli.messages import refusing
 from adapter.files import STREAM, hidden
 from adapter.line import Task
 from adapter.verify import Verify
-from mappings import MappingError
+
+if TYPE_CHECKING:
+    from adapter.bulk import State
 
 Command = Callable[..., Any]
 Paths = tuple[str | None, str | None, str | None]
@@ -114,7 +115,7 @@ def validate(common: dict[str, Any]) -> None:
 def _run(task: Task, inputs: Sequence[str], engine: str, master: str | None, **more: Any) -> None:
     """Do the task by the engine that is asked for; the one place where a run ends."""
     paths = (more.pop("output"), more.pop("errors"), more.pop("report"))
-    try:
+    with refusing(remedy="Report this line."):
         if engine == "spark":
             if unfit := [name for name, value in more.items() if value]:
                 raise click.UsageError(f"--{unfit[0].replace('_', '-')} does not go with --engine spark.")
@@ -123,13 +124,6 @@ def _run(task: Task, inputs: Sequence[str], engine: str, master: str | None, **m
             raise click.UsageError("--master needs --engine spark.")
         else:
             state = _here(task, inputs, paths, **more)
-    except (click.ClickException, BrokenPipeError):
-        raise
-    except Exception as error:
-        issues = error.issues if isinstance(error, MappingError) else [bug(error, "Report this line.")]
-        for issue in issues:
-            click.echo(issue.line(), err=True)
-        raise click.exceptions.Exit(2 if all(issue.code == "bad-option" for issue in issues) else 1) from None
     raise click.exceptions.Exit(0 if state.done and not state.refused else 1)
 
 
@@ -137,6 +131,8 @@ def _here(
     task: Task, inputs: Sequence[str], paths: Paths, jobs: int | None, max_errors: int | None, resume: bool
 ) -> State:
     """The run on this machine, with its bar and its summary."""
+    from adapter.bulk import State, Stopped, input_files, run  # with what starts processes: no other command needs it
+
     names = input_files(inputs)
     _check(names, paths, resume)
     jobs, start, stopped = jobs or _cores(), time.monotonic(), ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from adapter.cli import options
+from adapter.cli.messages import refusing
 from adapter.files import STREAM, read_bytes, write_all
 from adapter.reporting import FullReport, read
 from adapter.screen import screen
 from adapter.verify import LEVELS, Verify, received
-from mappings import MappingError, encode
+from mappings import encode
 
 FORMATS = ("text", "json", "outcome")
 
@@ -16,7 +18,7 @@ FORMATS = ("text", "json", "outcome")
 @click.command(short_help="What would become of a Bundle: a dry run.")
 @click.argument("bundle")
 @click.option("--patient", metavar="ID", help="Which Patient, if the document holds several: its id or fullUrl.")
-@click.option("--strict", is_flag=True, help="Refuse a document of which anything is not mapped.")
+@options.strict
 @click.option(
     "--format",
     "shape",
@@ -40,14 +42,9 @@ def check(context: click.Context, bundle: str, patient: str | None, strict: bool
     report has hashes of the document and of the case, and says whether writing the case back gives
     the document again. Exit status: 0 readable, 1 refused.
     """
-    try:
-        raw = read_bytes(bundle)
-    except MappingError as error:
-        for issue in error.issues:
-            click.echo(issue.line(), err=True)
-        context.exit(1)
-    report = read(raw, patient, strict, lambda document: received(document, verify, strict))
-    write_all([(STREAM, shown(report, shape))])
+    with refusing():
+        report = read(read_bytes(bundle), patient, strict, lambda document: received(document, verify, strict))
+        write_all([(STREAM, shown(report, shape))])
     context.exit(0 if report.readable else 1)
 
 

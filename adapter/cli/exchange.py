@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapter.cli import options
 from adapter.cli.messages import conversion, refusing, tell
 from adapter.files import STREAM, read_bytes, write_all
 from adapter.verify import received
@@ -67,7 +68,7 @@ def _server(
 @click.option("--mode", type=click.Choice(MODES), help="Write by id, or by identifier.  [default: as the server can]")
 @click.option("--subject", metavar="Patient/ID", help="A Patient that the server has: none is written then.")
 @_with_server
-def send_command(what: str, mode: str | None, subject: str | None, messages: str, **options: Any) -> None:
+def send_command(what: str, mode: str | None, subject: str | None, messages: str, **given: Any) -> None:
     """Send a case, or a transaction Bundle, to a FHIR server.
 
     Its CapabilityStatement is read first, and every gap told at once. Only what is not there, or not
@@ -83,7 +84,7 @@ def send_command(what: str, mode: str | None, subject: str | None, messages: str
         is_case = isinstance(document, dict) and "resourceType" not in document
         if not is_case and (mode or subject):
             raise click.UsageError("--mode and --subject go with a case: a Bundle is sent as it is.")
-        with _server(**options) as server:
+        with _server(**given) as server:
             told = send(
                 server,
                 load_case(document) if is_case else document,
@@ -105,10 +106,10 @@ def send_command(what: str, mode: str | None, subject: str | None, messages: str
     "--patient-identifier", "identifier", metavar="SYSTEM|VALUE", help="An identifier of the Patient instead."
 )
 @click.option("--bundle", metavar="FILE", help="Also write what came to FILE, as one Bundle.")
-@click.option("-o", "--output", default=STREAM, metavar="FILE", help="Write the case to FILE, not to standard output.")
+@options.output
 @_with_server
 def fetch_command(
-    patient: str | None, identifier: str | None, bundle: str | None, messages: str, output: str, **options: Any
+    patient: str | None, identifier: str | None, bundle: str | None, messages: str, output: str, **given: Any
 ) -> None:
     """Fetch all that a FHIR server has of a patient, and read it into a case document.
 
@@ -120,7 +121,7 @@ def fetch_command(
     if (patient is None) == (identifier is None):
         raise click.UsageError("Give --patient ID or --patient-identifier SYSTEM|VALUE.")
     with refusing(messages):
-        with _server(**options) as server:
+        with _server(**given) as server:
             click.echo(f"Fetching from {server.base}", err=True)
             id_ = patient_id(server, patient, identifier)
             found = fetch(server, id_)

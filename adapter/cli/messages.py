@@ -11,10 +11,15 @@ from adapter.bugs import bug
 from mappings import Issue, MappingError, Report, encode
 from mappings.report import outcome
 
+UNHARMED = "Report this line; nothing was written, and the input is unharmed."
+
 
 @contextmanager
-def refusing(messages: str = "text") -> Iterator[None]:
-    """The one way out of a command that cannot do its work: the issues on standard error, exit status 1 or 2."""
+def refusing(messages: str = "text", remedy: str = UNHARMED) -> Iterator[None]:
+    """The one way out of a command that cannot do its work: the issues on standard error, exit status 1 or 2.
+
+    ``remedy`` is what to do about a bug of ours.
+    """
     try:
         yield
     except MappingError as error:
@@ -22,7 +27,7 @@ def refusing(messages: str = "text") -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
         raise
     except Exception as error:
-        issues = [bug(error, "Report this line; nothing was written, and the input is unharmed.")]
+        issues = [bug(error, remedy)]
     else:
         return
     tell(issues, messages)
