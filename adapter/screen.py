@@ -12,6 +12,7 @@ from mappings import Case, Issue, dump_case
 from mappings.entries import entries_of, type_shown
 from mappings.generated import is_generated
 from mappings.report import Json, Severity
+from mappings.wire import steps
 
 LEVELS: tuple[Severity, ...] = ("error", "warning", "information")
 
@@ -44,8 +45,7 @@ def _place(issue: Issue, document: Json) -> str:
     """Where an issue is: below the innermost resource, without indices, such as ``Patient.name``."""
     names: list[str] = []
     here, type_ = document, _type(document)
-    for step in issue.pointer.split("/")[1:]:
-        step = step.replace("~1", "/").replace("~0", "~")
+    for step in steps(issue.pointer):
         if isinstance(here, dict) and step in here:
             here = here[step]
         elif isinstance(here, list) and step.isdigit() and int(step) < len(here):

@@ -171,8 +171,8 @@ def _code_of(pointer: str, json: Json, read: Accountable, node: Node) -> str:
 
 
 def _at(json: Json, pointer: str) -> Json:
-    for step in pointer.split("/")[1:]:
-        json = json[int(step)] if isinstance(json, list) else json[step.replace("~1", "/").replace("~0", "~")]
+    for step in wire.steps(pointer):
+        json = json[int(step) if isinstance(json, list) else step]
     return json
 
 

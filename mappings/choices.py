@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mappings.codec import (
+    DAR_SYSTEM,
     ORIGINAL_TEXT,
     QuantityCodec,
     RangeCodec,
@@ -304,8 +305,7 @@ _DAR = {TERMS[f"dar-{reason}"].code: reason for reason in _REASONS}
 def read_absent(json: Json) -> Absent:
     """`dataAbsentReason` as `Absent`."""
     _need(json, dict, "a CodeableConcept")
-    system = TERMS["dar-unknown"].codings[0].system
-    reason = next((_DAR[code] for s, code in pairs(json.get("coding")) if s == system and code in _DAR), None)
+    reason = next((_DAR[code] for s, code in pairs(json.get("coding")) if s == DAR_SYSTEM and code in _DAR), None)
     text = json.get("text")
     if reason is None:
         raise Unread("unmapped-code", "The reason is not one of the table.", f"one of {', '.join(sorted(_DAR))}")

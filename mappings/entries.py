@@ -14,6 +14,7 @@ from mappings.report import Issue, Json, MappingError, Severity
 from mappings.resource import Node, members
 from mappings.values import INSTANT, in_order
 from mappings.versions import version_issues
+from mappings.wire import steps
 
 #: How much it matters that a request of a transaction or batch is not carried out.
 _SEVERITY: dict[str, Severity] = {"GET": "information", "HEAD": "information"}
@@ -247,11 +248,11 @@ def put_back(document: Json, changes: dict[str, Json]) -> Json:
     """
     tree: dict[Any, Any] = {}
     for pointer in sorted(changes, key=lambda p: p.count("/")):
-        steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
-        if changes[pointer] is REMOVED and steps and steps[-1] == "resource":
-            steps.pop()
+        way = steps(pointer)
+        if changes[pointer] is REMOVED and way and way[-1] == "resource":
+            way.pop()
         here = tree
-        for step in steps:
+        for step in way:
             here = here.setdefault(step, {})
         here[None] = changes[pointer]
     return _apply(document, tree)

@@ -19,7 +19,7 @@ from mappings.check import places
 from mappings.generated import labels
 from mappings.reading import Read, read
 from mappings.report import Json
-from mappings.resource import Node, Planned, Writing
+from mappings.resource import Node, Planned, Writing, by_key
 from mappings.shape import Shape, shapes
 
 Link = tuple[str, str]
@@ -47,12 +47,10 @@ def links(document: Any, *, patient: str | None = None, tick: Callable[[], None]
 
 def _writing(found: Read) -> Writing:
     """What the tables need to write the resources as they were read."""
-    by_key: dict[str, list[Planned]] = {}
-    for _, planned in found.matched:
-        by_key.setdefault(planned.item_key, []).append(planned)
-    by_key[_OTHER] = [replace(found.matched[0][1], key=_OTHER, ref="urn:uuid:other")]
+    known = by_key(found.plans)
+    known[_OTHER] = [replace(found.matched[0][1], key=_OTHER, ref="urn:uuid:other")]
     same_labels = labels(found.case)
-    return Writing(found.case, by_key, found.subject, found.optional_codes, lambda: same_labels)
+    return Writing(found.case, known, found.subject, found.optional_codes, lambda: same_labels)
 
 
 def _of_resource(node: Node, planned: Planned, to: Writing, pointers: dict[int, str]) -> Iterator[Link]:

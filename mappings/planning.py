@@ -5,7 +5,7 @@ from __future__ import annotations
 from mappings.case import Case
 from mappings.generated import labels, resource_id
 from mappings.report import Issue, Json, MappingError
-from mappings.resource import Planned, Writing
+from mappings.resource import Planned, Writing, by_key
 
 
 def identify(case: Case, plans: list[Planned]) -> None:
@@ -34,10 +34,7 @@ def names(plans: list[Planned]) -> dict[str, str]:
 
 
 def writing(case: Case, plans: list[Planned], subject: str, optional_codes: bool) -> Writing:
-    by_key: dict[str, list[Planned]] = {}
-    for planned in plans:
-        by_key.setdefault(planned.item_key, []).append(planned)
-    return Writing(case, by_key, subject, optional_codes, lambda: labels(case), names(plans))
+    return Writing(case, by_key(plans), subject, optional_codes, lambda: labels(case), names(plans))
 
 
 def with_text(resource: dict[str, Json], text: dict[str, Json]) -> dict[str, Json]:

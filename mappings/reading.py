@@ -18,7 +18,7 @@ from mappings.doubts import is_part
 from mappings.generated import SOFTWARE, is_generated, labels
 from mappings.received import Received, hash_of
 from mappings.report import Issue, Json, MappingError, Report
-from mappings.resource import Node, Planned, Writing, adopt, members
+from mappings.resource import Node, Planned, Writing, adopt, by_key, members
 from mappings.shape import shapes
 from mappings.terms import WORDS
 from mappings.values import INSTANT, LANGUAGE
@@ -209,16 +209,14 @@ class Read:
     def _plan(self) -> None:
         self.plans = plans = list(plan(self.case))
         shares = {item: iter(nodes) for item, nodes in self._of_item.items()}
-        writing: dict[str, list[Any]] = {}
         self.matched = [(next(shares[id(planned.item)]), planned) for planned in plans]
         self._planned: dict[int, Planned] = {}
         for node, planned in self.matched:
             adopt(planned, node, self.ref(node))
             node.item_key = planned.item_key
             self._planned[id(node)] = planned
-            writing.setdefault(planned.item_key, []).append(planned)
         self.subject = self.ref(self.received.patient)
-        self._to = Writing(self.case, writing, self.subject, self.optional_codes, partial(labels, self.case))
+        self._to = Writing(self.case, by_key(plans), self.subject, self.optional_codes, partial(labels, self.case))
 
     def written(self, node: Node, told: bool = False) -> dict[str, Json]:
         """What the writer makes of what was read from a node; ``told``: without what was derived."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from zlib import crc32
@@ -25,7 +25,6 @@ from mappings.values import Item, Noted, Observed, Source
 
 SOURCE = own("smx-source-assertion")
 CASE_ITEM = own("smx-case-item")
-NO_IDENTIFIER = ("Provenance",)
 
 
 class Identity(Protocol):
@@ -55,6 +54,14 @@ class Planned:
     share: Any = None
     id: str = ""
     ref: str = ""
+
+
+def by_key(plans: Iterable[Planned]) -> dict[str, list[Planned]]:
+    """The resources of each item, in their order."""
+    found: dict[str, list[Planned]] = {}
+    for planned in plans:
+        found.setdefault(planned.item_key, []).append(planned)
+    return found
 
 
 @dataclass(slots=True)

@@ -232,3 +232,8 @@ def refuse_floats(value: Any, pointer: str = "") -> Iterator[Issue]:
 def escape(name: str) -> str:
     """A member's name as one step of a JSON pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
+
+
+def steps(pointer: str) -> list[str]:
+    """The members and places that a JSON pointer leads through."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]

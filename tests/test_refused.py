@@ -15,6 +15,7 @@ from mappings.case import TABLES
 from mappings.report import CATALOGUE
 from mappings.shape import Shape, shapes
 from mappings.terms import CODES
+from mappings.wire import steps
 from tests.refusals import HERE, Refusal, refusals, table
 
 ALL = refusals()
@@ -187,8 +188,7 @@ def near(change: str, pointer: str) -> bool:
 
 def resolves(document: Any, pointer: str) -> bool:
     """Whether the pointer leads to a value."""
-    for step in pointer.split("/")[1:]:
-        step = step.replace("~1", "/").replace("~0", "~")
+    for step in steps(pointer):
         if isinstance(document, list) and step.isdigit() and int(step) < len(document):
             document = document[int(step)]
         elif isinstance(document, dict) and step in document:
