@@ -254,8 +254,8 @@ def _server() -> BaseContext:
 
 def _begin() -> None:
     """A worker does not outlive its parent; what is loaded is no business of its garbage collector."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     settle()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
