@@ -1,4 +1,4 @@
-"""Raw requests that no client would send, against `fhir-adapter serve`: ``python -m tests.fuzz [HOW MANY]`` (make fuzz).
+"""Raw requests that no client would send, against the real server: ``python -m tests.fuzz [HOW MANY]`` (make fuzz).
 
 Truncated, bits turned, values swapped, deep, huge, gzip bombs, tricks in headers. No answer may be 5xx other than
 503, no worker may die, no memory may grow; whatever the endpoint refuses is an OperationOutcome.
