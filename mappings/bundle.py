@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from mappings import lens
+from mappings import wire
 from mappings.case import Case
 from mappings.check import plan, problems
 from mappings.composition import composition
@@ -55,7 +55,7 @@ def to_fhir(
         raise MappingError(issues)
     told, report = report is not None, report if report is not None else Report("case-to-fhir")
     if told:
-        report.direction, report.total = "case-to-fhir", lens.leaves(dump_case(case))
+        report.direction, report.total = "case-to-fhir", wire.leaves(dump_case(case))
         report.issues += plausibility(case)
     if onto is not None:
         report.mapped = report.total
@@ -86,7 +86,7 @@ def to_fhir(
     resources.append(provenance(case, targets, f"urn:uuid:{SOFTWARE_ID}", recorded))
     entries = _entries(resources, bundle_type, mode, report)
     if told:
-        there = report.total if case is whole else lens.leaves(dump_case(case))
+        there = report.total if case is whole else wire.leaves(dump_case(case))
         report.mapped = there - (_patient_leaves(case) if subject is not None else 0)
     return frame(case, bundle_type, entries, recorded)
 
@@ -111,7 +111,7 @@ def _option_issues(bundle_type: str, mode: str, subject: str | None, now: str | 
 
 def _patient_leaves(case: Case) -> int:
     patient = {name: v for name, v in dump_case(case)["patient"].items() if name != "ages"}
-    return lens.leaves(patient) if patient else 0
+    return wire.leaves(patient) if patient else 0
 
 
 def _entries(resources: list[dict[str, Json]], bundle_type: str, mode: str, report: Report) -> list[dict[str, Json]]:

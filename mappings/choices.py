@@ -24,6 +24,7 @@ from mappings.codec import (
     pairs,
     read_duration,
 )
+from mappings.compiled import maker
 from mappings.report import Json
 from mappings.rows import Row, Shapes, _left, _list
 from mappings.shape import shapes
@@ -48,6 +49,7 @@ _RELATIONS = Word("relation", "code")
 _ANCHOR = ReferenceCodec().bound(shapes(Relative)["anchor"])
 _ELEMENTS = shapes(Relative)["anchor_element"].words
 _REASONS = shapes(When)["absent"].words
+_make_when, _make_relative, _make_value = maker(When), maker(Relative), maker(ValueOrAbsent)
 _AGE = QuantityCodec().bound(shapes(When)["age"])
 _ENCOUNTER = ReferenceCodec().bound(shapes(When)["encounter"])
 
@@ -107,7 +109,7 @@ def _read_relative(json: dict[str, Json], text: str | None, by: Reading) -> tupl
     try:
         anchor = _ANCHOR.read(parts["target"].get("valueReference"), by)
         relation = _RELATIONS.read(parts["relationship"].get("valueCode"), by)
-        return Relative(anchor, element, relation, **offsets), text
+        return _make_relative(anchor=anchor, anchor_element=element, relation=relation, **offsets), text
     except ValueError as error:
         raise Unread("bad-value", "The relative time contradicts itself.", str(error)) from None
 
@@ -121,6 +123,7 @@ class WhenRow(Row):
     def __init__(self, group: str, field: str, names: dict[str, str], encounter: bool) -> None:
         self.group, self.field, self.fields, self.names = group, field, (field,), names
         self.encounter = encounter
+        self.members = tuple((form, name, "_" + name) for form, name in names.items())
         self.moment: Text = DATE if names.get("at") == "birthDate" else MOMENT
 
     def bind(self, known: Shapes) -> None:
@@ -196,9 +199,12 @@ class WhenRow(Row):
                 encounter = _ENCOUNTER.read(obj["encounter"], by)
             except Unread as error:
                 by.unread(error.at("encounter"))
-        for form, name in self.names.items():
-            if name in obj or "_" + name in obj:
-                found = _at_name(name, self._form, form, obj.get(name), obj.get("_" + name), by)
+        for form, name, sibling in self.members:
+            if name in obj or sibling in obj:
+                try:
+                    found = self._form(form, obj.get(name), obj.get(sibling), by)
+                except Unread as error:
+                    raise error.at(name if obj.get(name) is not None else sibling) from None
                 if found is not None and not (encounter and found.absent):
                     return found
         return When(encounter=encounter) if encounter else None
@@ -214,11 +220,11 @@ class WhenRow(Row):
             text = _need(json, str, "a JSON string")
         if RELATIVE in extensions:
             relative, text = _read_relative(extensions[RELATIVE], text, by)
-            return When(relative=relative, text=text)
+            return _make_when(relative=relative, text=text)
         if form == "string":
             return When(absent="as-text", text=text)
         if json is not None:
-            return When(at=_moment(json, self.moment), text=text)
+            return _make_when(at=_moment(json, self.moment), text=text)
         return _absent(extensions, text)
 
     def _read_period(self, json: Json, by: Reading) -> When | None:
@@ -231,15 +237,7 @@ class WhenRow(Row):
         ends = {name: _end(json.get(name), json.get("_" + name), by) for name in ("start", "end")}
         if ends["start"] is None and ends["end"] is None:
             raise Unread("unreadable-element", "The period has no end that can be read.")
-        return When(period=Period(**ends), text=text)
-
-
-def _at_name(name: str, read: Any, form: str, json: Json, sibling: Json, by: Reading) -> When | None:
-    try:
-        found: When | None = read(form, json, sibling, by)
-        return found
-    except Unread as error:
-        raise error.at(name if json is not None else "_" + name) from None
+        return _make_when(period=Period(**ends), text=text)
 
 
 def _absent(extensions: dict[str, dict[str, Json]], text: Any) -> When | None:
@@ -348,7 +346,7 @@ class ValueRow(Row):
                     found = self._form(form, obj["value" + suffix], by)
                 except Unread as error:
                     return _left(error.at("value" + suffix), self.shape.required, by)
-                into[self.field] = ValueOrAbsent(**{form: found})
+                into[self.field] = _make_value(**{form: found})
                 return None
         if "dataAbsentReason" in obj:
             try:

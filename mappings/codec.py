@@ -7,13 +7,15 @@ raises `Unread`, which gathers the path on its way up, and stays in the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mappings.compiled import maker
 from mappings.report import Json
 from mappings.shape import Shape
+from mappings.straight import Script
 from mappings.terms import BASE, CODES, TERMS, WORDS, Term
 from mappings.values import CODE, LINE, TIME_UNITS, URI, Coding, Concept, Duration, Quantity, Range, Ratio
 
@@ -59,8 +61,12 @@ class Codec(Protocol):
     def read(self, json: Json, by: Reading) -> Any:
         """The value of the FHIR JSON; raises `Unread`."""
 
+    def takes(self, script: Script, json: str) -> str:
+        """The expression that reads the value of a variable: by `read`, unless what is surely right is seen at once."""
+        return f"{script.name(self.read)}({json}, by)"
 
-class Simple:
+
+class Simple(Codec):
     """A codec from three functions; the field's type must be ``yields``."""
 
     def __init__(self, yields: type, write: Callable[[Any], Json], read: Callable[[Json], Any]) -> None:
@@ -97,7 +103,7 @@ def _need(json: Json, kind: type, what: str) -> Any:
 # --- primitives -----------------------------------------------------------------------------
 
 
-class Plain:
+class Plain(Codec):
     """A FHIR primitive, exactly as the field's annotation says."""
 
     yields: type = object
@@ -128,6 +134,12 @@ class Plain:
             raise Unread("bad-value", "The number is too small.", f"{shape.least} or more")
         return value
 
+    def takes(self, script: Script, json: str) -> str:
+        if self.shape is None or self.shape.type is not str:
+            return super().takes(script, json)
+        fits = "".join(f" and {script.name(text.test, 'fits')}({json})" for text in self.shape.texts)
+        return f"{json} if type({json}) is str{fits} else {super().takes(script, json)}"
+
 
 def plain() -> Codec:
     """A primitive: string, integer, decimal or boolean by the field's annotation."""
@@ -144,7 +156,7 @@ def number(json: Json) -> Decimal:
 # --- words and codes ------------------------------------------------------------------------
 
 
-class Word:
+class Word(Codec):
     """A word of the case <-> a code, by a table of words.tsv that holds exactly the field's words."""
 
     yields: type = str
@@ -185,6 +197,12 @@ class Word:
             raise Unread("unmapped-code", "The code is not one of the table.", self.expected())
         return word
 
+    def takes(self, script: Script, json: str) -> str:
+        if self.form != "code":
+            return super().takes(script, json)
+        known = f"{script.name(self._by_code, 'words')}.get({json})"
+        return f"type({json}) is str and {known} or {super().takes(script, json)}"
+
     def expected(self) -> str:
         """The codes that the table knows."""
         return f"one of {', '.join(sorted(self._by_code))}"
@@ -214,6 +232,17 @@ def pairs(codings: Json) -> list[tuple[Any, Any]]:
             if type(code) is str and (system is None or type(system) is str):
                 found.append((system, code))
     return found
+
+
+def has_code(json: Json, among: Collection[tuple[str, str]]) -> bool:
+    """Whether a CodeableConcept has one of these (system, code)."""
+    listed = json.get("coding") if type(json) is dict else None
+    for coding in listed if type(listed) is list else ():
+        if type(coding) is dict:
+            system, code = coding.get("system"), coding.get("code")
+            if type(system) is str and type(code) is str and (system, code) in among:
+                return True
+    return False
 
 
 def coding_json(coding: Coding) -> dict[str, Json]:
@@ -247,24 +276,26 @@ def _read_coding(json: Json) -> Coding:
         or (version is not None and type(version) is not str)
     ):
         raise Unread("wrong-type", "The Coding lacks its system or code.", "system and code as strings")
+    short = len(system) + len(code) + len(display or "") + len(version or "") < 256
+    make = _known_coding if short else _coding
+    return make(system, code, display, version, chosen if type(chosen) is bool else None)
+
+
+def _coding(system: str, code: str, display: str | None, version: str | None, chosen: bool | None) -> Coding:
     if (
-        not (_is_uri(system) and CODE.ok(code))
+        not (URI.ok(system) and CODE.ok(code))
         or (display is not None and not LINE.ok(display))
         or (version is not None and not LINE.ok(version))
     ):
         raise Unread("bad-value", "The Coding's system is no URI, or its code no code.", URI.meaning)
-    return Coding(system, code, display, version, chosen if type(chosen) is bool else None)
+    return Coding(system, code, display, version, chosen)
 
 
-def _is_uri(text: str) -> bool:
-    """Code systems are few and come again; only what is as short as they are is kept in memory."""
-    return _known_uri(text) if len(text) < 128 else URI.ok(text)
+#: Codings come again and again; those that are as short as most are kept in memory.
+_known_coding = lru_cache(1024)(_coding)
 
 
-_known_uri = lru_cache(256)(URI.ok)
-
-
-class ConceptCodec:
+class ConceptCodec(Codec):
     """A `Concept` <-> a CodeableConcept: all codings, in their order; with licensed ones on request."""
 
     yields: type = Concept
@@ -285,21 +316,23 @@ class ConceptCodec:
         return out
 
     def read(self, json: Json, by: Reading) -> Any:
-        _need(json, dict, "a CodeableConcept")
-        found = []
-        for index, coding in enumerate(_need(json.get("coding", []), list, "an array of Codings")):
+        get, found = _need(json, dict, "a CodeableConcept").get, []
+        for index, coding in enumerate(_need(get("coding", []), list, "an array of Codings")):
             try:
                 found.append(_read_coding(coding))
                 if (found[-1].system, found[-1].code) in LICENSED_PAIRS:
                     by.node.licensed = True
             except Unread as error:
                 by.unread(error.at("coding", index))
-        text = json.get("text")
+        text = get("text")
         if type(text) is not str or not LINE.ok(text):
             text = None
         if not found and text is None:
             raise Unread("unreadable-element", "The concept has neither text nor a whole coding.")
-        return Concept(text, tuple(found))
+        return _make_concept(text=text, codings=tuple(found))
+
+
+_make_concept = maker(Concept)
 
 
 def _licensed(value: Concept) -> list[dict[str, Json]]:
@@ -343,7 +376,7 @@ KNOWN_UNITS = frozenset(code.code for code in CODES if code.system == "ucum") | 
 # --- quantities -----------------------------------------------------------------------------
 
 
-class QuantityCodec:
+class QuantityCodec(Codec):
     """A `Quantity` <-> a UCUM Quantity, in the units of the field; comparators only where they may be."""
 
     yields: type = Quantity
@@ -419,7 +452,7 @@ def duration() -> Codec:
     return Simple(Duration, duration_json, read_duration)
 
 
-class RatioCodec:
+class RatioCodec(Codec):
     """A `Ratio` <-> a FHIR Ratio of UCUM quantities."""
 
     yields: type = Ratio
@@ -452,7 +485,7 @@ def ratio() -> Codec:
     return RatioCodec()
 
 
-class RangeCodec:
+class RangeCodec(Codec):
     """A `Range` <-> a FHIR Range of UCUM quantities in the units of the field."""
 
     yields: type = Range
@@ -477,7 +510,7 @@ class RangeCodec:
             raise Unread("bad-value", "The range contradicts itself.", str(error)) from None
 
 
-class Within:
+class Within(Codec):
     """A value in the only member of an element: a note is ``{"text": ...}``."""
 
     def __init__(self, name: str, inner: Codec) -> None:
@@ -499,7 +532,7 @@ def within(name: str, inner: Codec) -> Codec:
     return Within(name, inner)
 
 
-class NumberIn:
+class NumberIn(Codec):
     """A Decimal <-> a Quantity in one unit that the field's name spells."""
 
     yields: type = Decimal
@@ -527,7 +560,7 @@ def number_in(unit: str, word: str) -> Codec:
 # --- references -----------------------------------------------------------------------------
 
 
-class ReferenceCodec:
+class ReferenceCodec(Codec):
     """The key of an item <-> a Reference to its resource; the field says which kinds it may name."""
 
     yields: type = str

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from mappings.shape import Shape, shapes, unit_paths
 from mappings.straight import Script
@@ -58,6 +58,32 @@ def _unfrozen(cls: type) -> type:
     """
     members = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     return type(cls.__name__, (cls,), members)
+
+
+T = TypeVar("T")
+
+
+def maker(cls: type[T]) -> Callable[..., T]:
+    """The constructor of a dataclass, all by name; as `_unfrozen`, without a call for each field."""
+    return _maker(cls)  # type: ignore[arg-type]  # mypy: a class is no Hashable
+
+
+@cache
+def _maker(cls: Any) -> Callable[..., Any]:
+    known = shapes(cls).values()
+    given = (f"{s.name}" if s.required else f"{s.name}={() if s.many else None}" for s in known)
+    script = Script(cls.__name__, "make", f"*, {', '.join(given)}", {"cls": cls, "new": object.__new__})
+    _make(script, cls, {shape.name: shape.name for shape in known})
+    script.say("return made")
+    return script.compiled()
+
+
+def _make(script: Script, cls: type, values: dict[str, str]) -> None:
+    """Say how ``made`` comes to be of the values of its fields."""
+    script.say(f"made = new({script.name(_unfrozen(cls), 'unfrozen')})")
+    script.say(*(f"made.{name} = {value}" for name, value in values.items()), "made.__class__ = cls")
+    if hasattr(cls, "__post_init__"):
+        script.say("made.__post_init__()")
 
 
 class _Function(Script):
@@ -109,10 +135,7 @@ class _Checking(_Function):
             self.field(shape)
         if self.reading:
             self.refuse("more")  # a member that is unknown, or null
-            self.say(f"made = new({self.name(_unfrozen(cls), 'unfrozen')})")
-            self.say(*(f"made.{shape.name} = _{shape.name}" for shape in self.known), "made.__class__ = cls")
-            if hasattr(cls, "__post_init__"):
-                self.say("made.__post_init__()")
+            _make(self, cls, {shape.name: f"_{shape.name}" for shape in self.known})
         if hasattr(cls, "rules"):
             self.say("for _ in made.rules():", "    raise Odd")
         if cls is Relative:

@@ -29,6 +29,8 @@ class Index:
         for node in nodes:
             if node.refused is None:
                 self._enter(node)
+        #: what an absolute reference means that is an entry's fullUrl, letter by letter: the most frequent form
+        self._sure = {url: found[0] for url, found in self._by_url.items() if len(found) == 1 and _is_sure(url)}
 
     def _enter(self, node: Node) -> None:
         id_ = node.resource.get("id")
@@ -47,18 +49,21 @@ class Index:
     def add(self, node: Node) -> None:
         """Add a resource that the document only implies."""
         self._by_url[str(node.full_url)] = [node]
+        if _is_sure(str(node.full_url)):
+            self._sure[str(node.full_url)] = node
 
     def drop(self, node: Node) -> None:
         """Take away what was added."""
         self._by_url.pop(str(node.full_url), None)
+        self._sure.pop(str(node.full_url), None)
 
     def resolve(self, json: Json, node: Node) -> Node | None:
         """The resource that a Reference of a node means; None if it leads out of the document."""
         ref = json.get("reference") if isinstance(json, dict) else None
         if not isinstance(ref, str):
             return self._by_its_identifier(json)
-        if ref.startswith("urn:uuid:") and len(found := self._by_url.get(ref, [])) == 1:  # the most frequent form
-            return found[0]
+        if ref in self._sure:
+            return self._sure[ref]
         owner = node.container or node
         if ref.startswith("#"):
             return owner if ref == "#" else _only(self._contained.get((id(owner), ref)), "", node)
@@ -92,6 +97,11 @@ class Index:
         match = re.fullmatch(r"([A-Za-z]+)\?identifier=([^|&]*)\|([^&]*)", unquote(ref))
         found = self._by_identifier.get((match[2], match[3]), []) if match else []
         return _only([one for one in found if match and one.type == match[1]], "", node)
+
+
+def _is_sure(url: str) -> bool:
+    """Whether a reference that is this URL can mean nothing else."""
+    return _ABSOLUTE.match(url) is not None and "?" not in url and "/_history/" not in url
 
 
 def base(ref: str) -> str:

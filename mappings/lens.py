@@ -12,7 +12,7 @@ then by order; entry order is kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -31,24 +31,6 @@ _TYPES = (
 _CHOICE = re.compile(
     rf"_?(value|effective|onset|abatement|performed|deceased|medication|rate|dose|occurrence|multipleBirth|born)({_TYPES})"
 )
-
-
-def leaves(json: Json, apart: Collection[int] = ()) -> int:
-    """How many JSON leaves an element has; an empty object or array counts as one.
-
-    What is in it and ``apart`` (by its `id`) does not count.
-    """
-    kind = type(json)
-    if not json or (kind is not dict and kind is not list):
-        return 1
-    count = 0
-    for value in json.values() if kind is dict else json:
-        kind = type(value)
-        if kind is not dict and kind is not list:
-            count += 1
-        elif not apart or id(value) not in apart:
-            count += leaves(value, apart)
-    return count
 
 
 def same(a: Json, b: Json) -> bool:

@@ -34,10 +34,13 @@ class References(Row):
         script.say(f"{out}.setdefault({self.name!r}, []).extend({made})")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        keys = (by.key_in_list(json, self.shape.refs or ()) for json in _list(obj, self.name))
-        found = tuple(dict.fromkeys(key for key in keys if key is not None))
+        kinds, found = self.shape.refs or (), []
+        for json in _list(obj, self.name):
+            key = by.key_in_list(json, kinds)
+            if key is not None and key not in found:
+                found.append(key)
         if found:
-            into[self.field] = found if self.shape.many else found[0]
+            into[self.field] = tuple(found) if self.shape.many else found[0]
 
 
 def references(name: str, field: str) -> Row:

@@ -228,7 +228,7 @@ def _telling(report: Report, node: Node) -> lens.Dropped:
 
     def dropped(pointer: str, json: Json) -> None:
         report.add("rest-dropped", pointer=node.pointer + pointer, path=where(node, pointer),
-                   leaves=lens.leaves(json), disposition="kept")  # fmt: skip
+                   leaves=wire.leaves(json), disposition="kept")  # fmt: skip
 
     return dropped
 

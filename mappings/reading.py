@@ -38,8 +38,9 @@ def from_fhir(
 
     Raises `MappingError` for what is no R4 Bundle of one patient.
     """
-    found = read(wire.as_plain(bundle), patient, tick=tick)
-    report = account(found)
+    document, leaves = wire.counted(bundle)
+    found = read(document, patient, tick=tick)
+    report = account(found, leaves)
     if strict:
         kept = [issue for issue in report.issues if issue.disposition in ("kept", "refused")]
         if kept:

@@ -8,16 +8,30 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from zlib import crc32
 
 from mappings.codec import Unread, _need, dar_extension, own, pairs, plain, within, word
+from mappings.compiled import maker
 from mappings.many import Each, Spread, Unused
 from mappings.narrative import narrative
 from mappings.report import Json
-from mappings.rows import Element, Row, Rows, at, bind_all, build, derived, extension, inside, inside_extension, written
+from mappings.rows import (
+    Element,
+    Row,
+    Rows,
+    at,
+    bind_all,
+    build,
+    derived,
+    extension,
+    inside,
+    inside_extension,
+    missing,
+    written,
+)
 from mappings.shape import shapes
 from mappings.straight import Script
 from mappings.terms import Term
@@ -148,20 +162,25 @@ class Reading:
     """What the rows need to read one resource; gathers what could not be read."""
 
     def __init__(self, graph: Graph, node: Node) -> None:
-        self.graph, self.node = graph, node
-        self.steps: list[list[str | int]] = []
+        self.graph, self.node, self.problems = graph, node, node.problems
+        self.unread = self.problems.append
 
-    def unread(self, error: Unread) -> None:
-        """Note a part that stays in the rest."""
-        outer = [step for steps in self.steps for step in steps]
-        self.node.problems.append(error.at(*outer))
+    def inside(self, steps: Sequence[str | int], read: Callable[..., Any], *args: Any) -> Any:
+        """What ``read`` gives of an element that lies at ``steps``: what it notes there gets its whole path."""
+        before = len(self.problems)
+        try:
+            return read(*args)
+        finally:
+            if len(self.problems) > before:
+                for error in self.problems[before:]:
+                    error.at(*steps)
 
     def key_of(self, json: Json, kinds: tuple[str, ...]) -> str:
         """The key of the item that a Reference means, if it is one of these kinds."""
         target = self.graph.resolve(json, self.node)
         if target is None or target.table is None:
             raise Unread("unresolved-reference", "The reference leads to nothing that is mapped.")
-        if kinds and target.table.cls.__name__ not in kinds:
+        if kinds and target.table.kind not in kinds:
             raise Unread("wrong-reference", "The reference leads to another kind.", f"one of {', '.join(kinds)}")
         self._spell(target, json)
         return target.item_key
@@ -181,7 +200,7 @@ class Reading:
     def key_in_list(self, json: Json, kinds: tuple[str, ...]) -> str | None:
         """The key of the item that a reference of a list means, if it is one of these kinds."""
         target = self._meant(json)
-        if target is None or target.table is None or (kinds and target.table.cls.__name__ not in kinds):
+        if target is None or target.table is None or (kinds and target.table.kind not in kinds):
             return None
         self._spell(target, json)
         return target.item_key
@@ -320,6 +339,7 @@ class ResourceMap:
         alternate: bool = False,
     ) -> None:
         self.cls, self.type, self.rows, self.title = cls, type_, Rows((*_common(cls, type_), *rows)), title
+        self.kind = cls.__name__
         self.name, self.profile, self.known_by, self.key, self.only = profile, own(profile), known_by, key, only
         self.alternate = alternate
         self.tables: tuple[ResourceMap, ...] = (self,)
@@ -367,9 +387,8 @@ class ResourceMap:
         if "implicitRules" in node.resource:
             raise Unread("modifier", "implicitRules may change what the resource means.").at("implicitRules")
         self.rows.read(node.resource, by, node.into)
-        missing = [name for name in self.required if name not in node.into]
-        if missing:
-            raise Unread("missing-field", f"Nothing gives {', '.join(missing)}.", "the element that gives it")
+        if not all(map(node.into.__contains__, self.required)):
+            raise missing(self.required, node.into)
 
     def make(self, node: Node) -> Any:
         """The item of a node that was read, and of the shares and parts that were put into it."""
@@ -378,7 +397,7 @@ class ResourceMap:
             into["key"] = node.item_key
         if self.only:
             into[self.only[0]] = self.only[1]
-        return build(self.cls, (), into)
+        return build(maker(self.cls), (), into)
 
 
 def adopt(planned: Planned, node: Node, ref: str) -> bool:

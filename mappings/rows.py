@@ -8,13 +8,14 @@ are in `choices`; references and items of several resources in `many`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mappings.codec import Codec, ConceptCodec, Plain, ReferenceCodec, Unread, _need, no_modifier, pairs, term_json
+from mappings.codec import Codec, ConceptCodec, Plain, ReferenceCodec, Unread, _need, has_code, no_modifier, term_json
+from mappings.compiled import maker
 from mappings.report import Json
 from mappings.shape import Shape, shapes
 from mappings.straight import Script
@@ -92,10 +93,13 @@ class Rows(tuple[Row, ...]):
 
     def reads(self, script: Script, obj: str) -> None:
         """Say how the rows are read; a row whose ``member`` is not there is passed over."""
+        extensions = [row for row in self if isinstance(row, Extension)]
         for row in self:
+            if row in extensions[1:]:
+                continue
             if type(row).read is not Row.read or type(row).reads is not Row.reads:
                 with script.under(f"if {row.member!r} in {obj}:" if row.member else ""):
-                    row.reads(script, obj)
+                    read_listed(script, obj, extensions) if extensions[:1] == [row] else row.reads(script, obj)
 
     @cached_property
     def writing(self) -> Script:
@@ -108,6 +112,7 @@ class Rows(tuple[Row, ...]):
     def reading(self) -> Script:
         """The text of what `read` does within the element."""
         script = Script(self.about, "read", "obj, by, into", _READING)
+        script.say("if 'modifierExtension' in obj:", "    no_modifier(obj)")
         self.reads(script, "obj")
         return script
 
@@ -117,23 +122,9 @@ class Rows(tuple[Row, ...]):
         return self.writing.compiled()
 
     @cached_property
-    def _read(self) -> Callable[[dict[str, Json], Reading, dict[str, Any]], None]:
-        return self.reading.compiled()
-
-    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+    def read(self) -> Callable[[dict[str, Json], Reading, dict[str, Any]], None]:
         """Take the facts out of an element."""
-        no_modifier(obj)
-        self._read(obj, by, into)
-
-    def read_at(self, steps: Steps, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
-        """Take the facts out of an element that lies at ``steps``."""
-        by.steps.append(steps)
-        try:
-            self.read(obj, by, into)
-        except Unread as error:
-            raise error.at(*steps) from None
-        finally:
-            by.steps.pop()
+        return self.reading.compiled()
 
 
 # --- paths ----------------------------------------------------------------------------------
@@ -230,7 +221,7 @@ class At(Row):
             json = path.get(obj)
             for index, one in enumerate(() if json is MISSING else _need(json, list, "a JSON array")):
                 try:
-                    into[self.field] = read_one(one, self.codec, by, [*path.at, index])
+                    into[self.field] = by.inside((*path.at, index), self.codec.read, one, by)
                     return
                 except Unread as error:
                     fault = fault or error.at(index)
@@ -250,8 +241,8 @@ def written(script: Script, codec: Codec, value: str) -> str:
 def taken(script: Script, codec: Codec, steps: str) -> str:
     """The expression that reads ``json``, which lies at ``steps``."""
     if isinstance(codec, ConceptCodec | Element):  # what they note inside gets its whole path
-        return f"read_one(json, {script.name(codec, 'codec')}, by, {steps})"
-    return f"{script.name(codec.read)}(json, by)"
+        return f"by.inside({steps}, {script.name(codec.read)}, json, by)"
+    return codec.takes(script, "json")
 
 
 @contextmanager
@@ -261,15 +252,6 @@ def trying(script: Script, steps: str, required: bool) -> Iterator[None]:
         yield
     with script.under("except Unread as error:"):
         script.say(f"left(error.at({steps}), {required}, by)")
-
-
-def read_one(json: Json, codec: Codec, by: Reading, steps: Steps) -> Any:
-    """The value of an element that lies at ``steps``: what is noted inside it gets its whole path."""
-    by.steps.append(steps)
-    try:
-        return codec.read(json, by)
-    finally:
-        by.steps.pop()
 
 
 def _left(error: Unread, required: bool, by: Reading) -> None:
@@ -284,7 +266,7 @@ def read_many(items: list[Json], codec: Codec, by: Reading, steps: Steps) -> tup
     found = []
     for index, json in enumerate(items):
         try:
-            found.append(read_one(json, codec, by, [*steps, index]))
+            found.append(by.inside((*steps, index), codec.read, json, by))
         except Unread as error:
             if error.code == "modifier":
                 raise error.at(index) from None
@@ -329,8 +311,8 @@ class Fixed(Row):
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         if self.verify:
-            json = self.path.get(obj)
-            if not (isinstance(json, dict) and any(p in self.term.pairs for p in pairs(json.get("coding")))):
+            json = obj.get(self.path.only) if self.path.only else self.path.get(obj)
+            if not has_code(json, self.term.pairs):
                 raise Unread("unmapped-code", "The code is another one.", self.term.code).at(*self.path.at)
 
 
@@ -402,10 +384,9 @@ class Flag(Row):
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         json = self.list.get(obj)
         concepts = json if isinstance(json, list) else [json]
-        found = {pair for one in concepts if isinstance(one, dict) for pair in pairs(one.get("coding"))}
-        if found & self.on.pairs:
+        if any(has_code(one, self.on.pairs) for one in concepts):
             into[self.flag] = True
-        elif self.off is not None and not found & self.off.pairs:
+        elif self.off is not None and not any(has_code(one, self.off.pairs) for one in concepts):
             raise Unread("unmapped-code", "The code is another one.", self.off.code).at(*self.path.at)
 
 
@@ -443,7 +424,10 @@ class Nest(Row):
         except Unread as error:
             return _left(error, False, by)
         if found is not None:
-            self.rows.read_at(steps, found, by, into)
+            try:
+                by.inside(steps, self.rows.read, found, by, into)
+            except Unread as error:
+                raise error.at(*steps) from None
 
     def attach(self, script: Script, out: str, inner: str) -> None:
         """Say how the new element comes into its place."""
@@ -511,11 +495,9 @@ def inside_extension(url: str, *rows: Row) -> Row:
 def component(term: Term, *rows: Row) -> Row:
     """Rows within the component of an Observation that has this code."""
 
-    def is_it(json: Json) -> bool:
-        code = json.get("code")
-        return isinstance(code, dict) and any(pair in term.pairs for pair in pairs(code.get("coding")))
-
-    return InList("component", lambda: {"code": term_json(term)}, is_it, rows)
+    return InList(
+        "component", lambda: {"code": term_json(term)}, lambda json: has_code(json.get("code"), term.pairs), rows
+    )
 
 
 class Listed(Row):
@@ -539,16 +521,7 @@ class Listed(Row):
         script.say(f"made.append({written(script, self.codec, one)})")
 
     def reads(self, script: Script, obj: str) -> None:
-        script.say("found = []")
-        with (
-            script.under(f"for index, json in enumerate(listed({obj}, {self.member!r})):"),
-            script.under(f"if isinstance(json, dict) and {self.ours(script)}:"),
-            trying(script, self.where, self.shape.required),
-        ):
-            self.finds(script)
-        with script.under("if found:"):
-            many = f"distinct({script.name(self.shape, 'shape')}, found)"
-            script.say(f"into[{self.field!r}] = {many if self.shape.many else 'found[0]'}")
+        read_listed(script, obj, [self])
 
     def ours(self, script: Script) -> str:
         """The condition under which ``json`` is of this row."""
@@ -560,8 +533,33 @@ class Listed(Row):
         return f"{self.member!r}, index"
 
     def finds(self, script: Script) -> None:
-        """Say how ``json`` becomes a value."""
-        script.say(f"found.append({taken(script, self.codec, f'[{self.where}]')})")
+        """Say how ``json`` becomes a value; of several for one, the first."""
+        value = taken(script, self.codec, f"({self.where},)")
+        script.say(f"{self.found}.append({value})" if self.shape.many else f"into.setdefault({self.field!r}, {value})")
+
+    @property
+    def found(self) -> str:
+        """The variable of the values."""
+        return f"found_{self.field}"
+
+
+def read_listed(script: Script, obj: str, rows: Sequence[Listed]) -> None:
+    """Say how rows that share a list are read, in one walk through it."""
+    many = [row for row in rows if row.shape.many]
+    script.say(*(f"{row.found} = []" for row in many))
+    with (
+        script.under(f"for index, json in enumerate(listed({obj}, {rows[0].member!r})):"),
+        script.under("if isinstance(json, dict):"),
+    ):
+        for place, row in enumerate(rows):  # of extensions, which differ by their url, one fits
+            with (
+                script.under(f"{'el' if place else ''}if {row.ours(script)}:"),
+                trying(script, row.where, row.shape.required),
+            ):
+                row.finds(script)
+    for row in many:
+        with script.under(f"if {row.found}:"):
+            script.say(f"into[{row.field!r}] = distinct({script.name(row.shape, 'shape')}, {row.found})")
 
 
 def listed(name: str, codec: Codec, field: str, is_ours: Callable[[dict[str, Json]], bool]) -> Row:
@@ -604,7 +602,7 @@ def extension(url: str, name: str | None, codec: Codec, field: str) -> Row:
     return Extension(url, name, codec, field)
 
 
-class Element:
+class Element(Codec):
     """A dataclass that lives in one element, by rows of its own: a codec made of rows."""
 
     def __init__(self, cls: type, *rows: Row) -> None:
@@ -621,21 +619,30 @@ class Element:
         self.rows.write(value, out, to)
         return out
 
-    def read(self, json: Json, by: Reading) -> Any:
-        into: dict[str, Any] = {}
-        self.rows.read(_need(json, dict, "a JSON object"), by, into)
-        return build(self.yields, self.required, into)
+    @cached_property
+    def read(self) -> Callable[[Json, Reading], Any]:
+        """The dataclass of an element."""
+        script = Script(self.yields.__name__, "read", "obj, by", _READING)
+        script.say("into = {}", "if 'modifierExtension' in need(obj, dict, 'a JSON object'):", "    no_modifier(obj)")
+        self.rows.reads(script, "obj")
+        script.say(f"return build({script.name(maker(self.yields))}, {self.required}, into)")
+        return script.compiled()
 
 
-def build(cls: type, required: tuple[str, ...], into: dict[str, Any]) -> Any:
+def build(make: Callable[..., Any], required: tuple[str, ...], into: dict[str, Any]) -> Any:
     """The dataclass from what was read."""
-    missing = [name for name in required if name not in into]
-    if missing:
-        raise Unread("missing-field", f"Nothing gives {', '.join(missing)}.", "the element that gives it")
+    if not all(map(into.__contains__, required)):
+        raise missing(required, into)
     try:
-        return cls(**into)
+        return make(**into)
     except ValueError as error:
         raise Unread("bad-value", "The element contradicts itself.", str(error)) from None
+
+
+def missing(required: tuple[str, ...], into: dict[str, Any]) -> Unread:
+    """What was not read and must be there."""
+    names = ", ".join(name for name in required if name not in into)
+    return Unread("missing-field", f"Nothing gives {names}.", "the element that gives it")
 
 
 def bind_all(cls: type, rows: Rows, besides: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -669,7 +676,7 @@ class Embed(Row):
         found: dict[str, Any] = {}
         self.element.rows.read(obj, by, found)
         if found:
-            into[self.field] = build(self.element.yields, self.element.required, found)
+            into[self.field] = build(maker(self.element.yields), self.element.required, found)
 
 
 def embed(element: Element, field: str) -> Row:
@@ -679,6 +686,6 @@ def embed(element: Element, field: str) -> Row:
 
 #: What the text of a reading function may name.
 _READING = {
-    "Unread": Unread, "MISSING": MISSING, "left": _left, "listed": _list, "need": _need, "read_one": read_one,
-    "read_many": read_many, "distinct": distinct,
+    "Unread": Unread, "MISSING": MISSING, "left": _left, "listed": _list, "need": _need, "no_modifier": no_modifier,
+    "read_many": read_many, "distinct": distinct, "build": build,
 }  # fmt: skip

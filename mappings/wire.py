@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 from types import NoneType
 from typing import Any
@@ -193,25 +193,45 @@ def as_plain(document: Any, deepest: int = MAX_DEPTH) -> Any:
         return _lines(document, deepest) or decode(document, deepest)
     if hasattr(document, "model_dump_json"):
         return decode(document.model_dump_json())
-    if has_floats(document):
-        raise MappingError(list(refuse_floats(document)))
-    return document
+    return counted(document)[0]
 
 
-def has_floats(value: Any) -> bool:
-    """Whether there is a Python float, or a Decimal that is not finite, anywhere."""
-    kind = type(value)
-    for one in value.values() if kind is dict else value if kind is list else (value,):
+def counted(document: Any) -> tuple[Any, int]:
+    """`as_plain`, and how many leaves it has: one walk tells that, and that each value is plain."""
+    if isinstance(document, bytes | str) or hasattr(document, "model_dump_json"):
+        document = as_plain(document)
+    try:
+        return document, leaves(document)
+    except TypeError:
+        other = Issue("wrong-type", "A value has a type that JSON does not have.", expected=_TYPES)
+        raise MappingError(list(refuse_floats(document)) or other) from None
+
+
+def leaves(json: Any, apart: Collection[int] = ()) -> int:
+    """How many leaves a plain JSON value has; an empty object or array counts as one.
+
+    What is in it and ``apart`` (by its `id`) does not count. Raises `TypeError` for what is not plain.
+    """
+    kind = type(json)
+    if not json or (kind is not dict and kind is not list):
+        json, kind = (json,), tuple
+    count = 0
+    for one in json.values() if kind is dict else json:
         kind = type(one)
-        if kind is dict or kind is list:
-            if has_floats(one):
-                return True
-        elif kind not in _JSON and not (kind is Decimal and one.is_finite()):
-            return True
-    return False
+        if kind is str:
+            count += 1
+        elif (kind is dict or kind is list) and one:
+            if not apart or id(one) not in apart:
+                count += leaves(one, apart)
+        elif kind in _JSON or (kind is Decimal and one.is_finite()):
+            count += 1
+        else:
+            raise TypeError(kind)
+    return count
 
 
-_JSON = frozenset((str, int, bool, NoneType))
+_JSON = frozenset((int, bool, NoneType, dict, list, str))
+_TYPES = "dict, list, str, int, Decimal, bool or None"
 
 
 def refuse_floats(value: Any, pointer: str = "") -> Iterator[Issue]:

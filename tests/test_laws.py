@@ -24,8 +24,8 @@ from mappings import Case, MappingError, Report, dump_case, encode, from_fhir, l
 from mappings.case import SECTIONS, TABLES
 from mappings.check import places, plan
 from mappings.generated import is_generated
-from mappings.lens import leaves as count_leaves
 from mappings.shape import shapes
+from mappings.wire import leaves as count_leaves
 from tests.foreign import MARK, Facts, Stranger, damaged, facts, leaves, marks, placeless, received, restful, shuffled
 from tests.strategies import Choose, cases, edited, repaired, seeded
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mappings.lens import leaves, merge, pair, rest, same
+from mappings.lens import merge, pair, rest, same
+from mappings.wire import leaves
 
 Json = Any
 FOREIGN = {"url": "f", "valueString": "x"}

@@ -63,7 +63,7 @@ class Condition(Noted):
                 yield name, "the key of another item"
 
 
-class Detail:
+class Detail(Codec):
     """A key <-> one ``Condition.evidence`` whose details are the resources of that item."""
 
     yields: type = str

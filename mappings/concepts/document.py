@@ -57,7 +57,7 @@ class Statement(Item):
     about: tuple[Annotated[Key, Ref(*ABOUT)], ...] = ()
 
 
-class Base64Text:
+class Base64Text(Codec):
     """A text <-> the base64 of its UTF-8."""
 
     yields: type = str

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from mappings.choices import value, when, word_value
-from mappings.codec import Unread, coded, concept, own, pairs, plain, reference
+from mappings.codec import Unread, coded, concept, has_code, own, pairs, plain, reference
 from mappings.many import references, spread, unused
 from mappings.report import Json
 from mappings.resource import ResourceMap, known, members, subject
@@ -59,7 +59,7 @@ QUALITY = Element(Quality, at("code", concept(), "code"), value("value"))
 
 
 def _is_quality(json: dict[str, Json]) -> bool:
-    return not known(json, "code") & TERMS.severity.pairs
+    return not has_code(json.get("code"), TERMS.severity.pairs)
 
 
 #: Findings that other systems' resources are recognised by.
@@ -78,7 +78,7 @@ class StillThere(Row):
     """A sign kept as a Condition that is over is not present: it is not read."""
 
     def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
-        over = ["clinicalStatus"] if known(obj, "clinicalStatus") & _OVER else []
+        over = ["clinicalStatus"] if has_code(obj.get("clinicalStatus"), _OVER) else []
         for name in [*over, *(name for name in obj if name.startswith("abatement"))]:
             raise Unread("modifier", "The sign is over; it is not read as present.").at(name)
 

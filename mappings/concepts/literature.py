@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from mappings.choices import word_value
-from mappings.codec import Simple, Unread, coded, concept, dar_extension, plain, term_json
+from mappings.codec import Simple, Unread, coded, concept, dar_extension, has_code, plain, term_json
 from mappings.concepts.condition import EXTENT, Extent
 from mappings.concepts.disease_status import Response
 from mappings.concepts.document import is_foreign, language
 from mappings.concepts.dose import DOSE, Dose
 from mappings.many import each, owner, references, unused
 from mappings.report import Json
-from mappings.resource import ResourceMap, choose, known
+from mappings.resource import ResourceMap, choose
 from mappings.rows import InList, Row, also, at, constant, derived, inside, listed
 from mappings.terms import BASE, TERMS, Term
 from mappings.values import AtLeast, Concept, Item, Key, Line, Noted, Observed, Ref
@@ -155,7 +155,7 @@ def characteristic(term: Term, *rows: Row) -> Row:
     """Rows within the characteristic of a Group; one that excludes would say the opposite."""
 
     def is_it(json: Json) -> bool:
-        mine = bool(known(json, "code") & term.pairs)
+        mine = has_code(json.get("code"), term.pairs)
         if mine and json.get("exclude") is not False:
             raise Unread("modifier", "A characteristic that excludes is not understood.", "exclude false").at("exclude")
         return mine
