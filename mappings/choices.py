@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mappings.codec import (
     DAR_SYSTEM,
+    DAR_URL,
     ORIGINAL_TEXT,
     QuantityCodec,
     RangeCodec,
@@ -49,7 +50,8 @@ _RELATIONS = Word("relation", "code")
 _ANCHOR = ReferenceCodec().bound(shapes(Relative)["anchor"])
 _ELEMENTS = shapes(Relative)["anchor_element"].words
 _REASONS = shapes(When)["absent"].words
-_make_when, _make_relative, _make_value = maker(When), maker(Relative), maker(ValueOrAbsent)
+_make_when, _make_period, _make_relative = maker(When), maker(Period), maker(Relative)
+_make_value = maker(ValueOrAbsent)
 _AGE = QuantityCodec().bound(shapes(When)["age"])
 _ENCOUNTER = ReferenceCodec().bound(shapes(When)["encounter"])
 
@@ -88,10 +90,13 @@ def _urls(json: Json) -> dict[str, dict[str, Json]]:
     return found
 
 
+_PARTS = frozenset(("target", "targetPath", "relationship"))
+
+
 def _read_relative(json: dict[str, Json], text: str | None, by: Reading) -> tuple[Relative, str | None]:
     """The relative time, and the text that is not its offset's."""
     parts = _urls(json)
-    if not {"target", "targetPath", "relationship"} <= set(parts):
+    if not parts.keys() >= _PARTS:
         raise Unread("unreadable-element", "The relative time lacks its target, targetPath or relationship.")
     element: Any = parts["targetPath"].get("valueString")
     if element not in _ELEMENTS:
@@ -104,7 +109,7 @@ def _read_relative(json: dict[str, Json], text: str | None, by: Reading) -> tupl
     elif "valueRange" in offset:
         ends = _need(offset["valueRange"], dict, "a Range")
         offsets["offset_range"] = Span(read_duration(ends.get("low")), read_duration(ends.get("high")))
-    elif _urls(duration).get(dar_extension("")["url"], {}).get("valueCode") == "as-text":
+    elif _urls(duration).get(DAR_URL, {}).get("valueCode") == "as-text":
         offsets["offset_text"], text = text, None
     try:
         anchor = _ANCHOR.read(parts["target"].get("valueReference"), by)
@@ -222,7 +227,7 @@ class WhenRow(Row):
             relative, text = _read_relative(extensions[RELATIVE], text, by)
             return _make_when(relative=relative, text=text)
         if form == "string":
-            return When(absent="as-text", text=text)
+            return _make_when(absent="as-text", text=text)
         if json is not None:
             return _make_when(at=_moment(json, self.moment), text=text)
         return _absent(extensions, text)
@@ -237,12 +242,12 @@ class WhenRow(Row):
         ends = {name: _end(json.get(name), json.get("_" + name), by) for name in ("start", "end")}
         if ends["start"] is None and ends["end"] is None:
             raise Unread("unreadable-element", "The period has no end that can be read.")
-        return _make_when(period=Period(**ends), text=text)
+        return _make_when(period=_make_period(**ends), text=text)
 
 
 def _absent(extensions: dict[str, dict[str, Json]], text: Any) -> When | None:
-    reason = extensions.get(dar_extension("")["url"], {}).get("valueCode")
-    return When(absent=reason, text=text) if reason in _REASONS else None
+    reason = extensions.get(DAR_URL, {}).get("valueCode")
+    return _make_when(absent=reason, text=text) if reason in _REASONS else None
 
 
 def _moment(json: Json, form: Text) -> str:

@@ -16,13 +16,13 @@ from mappings.compiled import maker
 from mappings.report import Json
 from mappings.shape import Shape
 from mappings.straight import Script
-from mappings.terms import BASE, CODES, TERMS, WORDS, Term
+from mappings.terms import BASE, CODES, SYSTEMS, TERMS, WORDS, Term
 from mappings.values import CODE, LINE, TIME_UNITS, URI, Coding, Concept, Duration, Quantity, Range, Ratio
 
 if TYPE_CHECKING:
     from mappings.resource import Reading, Writing
 
-UCUM = "http://unitsofmeasure.org"
+UCUM, SNOMED = "http://unitsofmeasure.org", SYSTEMS["snomed"].uri
 DAR_SYSTEM = TERMS["dar-unknown"].codings[0].system
 DAR_URL = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 ORIGINAL_TEXT = "http://hl7.org/fhir/StructureDefinition/originalText"
@@ -319,20 +319,21 @@ class ConceptCodec(Codec):
         get, found = _need(json, dict, "a CodeableConcept").get, []
         for index, coding in enumerate(_need(get("coding", []), list, "an array of Codings")):
             try:
-                found.append(_read_coding(coding))
-                if (found[-1].system, found[-1].code) in LICENSED_PAIRS:
+                one = _read_coding(coding)
+                found.append(one)
+                if one.system == SNOMED and (SNOMED, one.code) in LICENSED_PAIRS:
                     by.node.licensed = True
             except Unread as error:
                 by.unread(error.at("coding", index))
         text = get("text")
-        if type(text) is not str or not LINE.ok(text):
+        if type(text) is not str or not _is_line(text):
             text = None
         if not found and text is None:
             raise Unread("unreadable-element", "The concept has neither text nor a whole coding.")
         return _make_concept(text=text, codings=tuple(found))
 
 
-_make_concept = maker(Concept)
+_make_concept, _is_line = maker(Concept), LINE.test
 
 
 def _licensed(value: Concept) -> list[dict[str, Json]]:

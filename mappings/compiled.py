@@ -8,7 +8,7 @@ What the parts of a case say of each other is gathered in `Seen`. ``write`` make
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar
@@ -70,10 +70,10 @@ def maker(cls: type[T]) -> Callable[..., T]:
 
 @cache
 def _maker(cls: Any) -> Callable[..., Any]:
-    known = shapes(cls).values()
-    given = (f"{s.name}" if s.required else f"{s.name}={() if s.many else None}" for s in known)
-    script = Script(cls.__name__, "make", f"*, {', '.join(given)}", {"cls": cls, "new": object.__new__})
-    _make(script, cls, {shape.name: shape.name for shape in known})
+    given = {one.name: "" if one.default is MISSING else f"={one.default!r}" for one in fields(cls)}
+    parameters = ", ".join(name + default for name, default in given.items())
+    script = Script(cls.__name__, "make", f"*, {parameters}", {"cls": cls, "new": object.__new__})
+    _make(script, cls, {name: name for name in given})
     script.say("return made")
     return script.compiled()
 

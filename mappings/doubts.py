@@ -23,7 +23,7 @@ def _in_error(resource: dict[str, Json]) -> Unread | None:
         json = resource.get(name)
         if json is None:
             continue
-        words = {json} if isinstance(json, str) else {code for _, code in known(resource, name)}
+        words = (json,) if isinstance(json, str) else [code for _, code in known(resource, name)]
         if "entered-in-error" in words:
             return Unread("entered-in-error", "The record is marked as entered in error.").at(name)
     return None
@@ -31,8 +31,8 @@ def _in_error(resource: dict[str, Json]) -> Unread | None:
 
 def _contradiction(resource: dict[str, Json]) -> Unread | None:
     """A value beside the reason why there is none (FHIR obs-6)."""
-    values = [name for name in resource if name.startswith("value")]
-    if values and "dataAbsentReason" in resource:
+    values = [name for name in resource if name.startswith("value")] if "dataAbsentReason" in resource else ()
+    if values:
         return Unread("contradiction", "It has a value, and a reason why there is none (FHIR obs-6).").at(values[0])
     return None
 
@@ -53,4 +53,8 @@ def _about_another(node: Node, table: ResourceMap, patient: Node, graph: Graph) 
 
 def is_part(resource: dict[str, Json]) -> bool:
     """Whether a server says that it sent only some elements of the resource."""
-    return not TERMS.subsetted.pairs.isdisjoint(pairs(members(resource.get("meta"), "tag")))
+    meta = resource.get("meta")
+    return isinstance(meta, dict) and "tag" in meta and not _PARTS.isdisjoint(pairs(meta["tag"]))
+
+
+_PARTS = TERMS.subsetted.pairs

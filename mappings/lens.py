@@ -35,16 +35,17 @@ _CHOICE = re.compile(
 
 def same(a: Json, b: Json) -> bool:
     """Equal as JSON text: 1.80 is not 1.8, and True is not 1."""
+    return a is b or (a == b and _alike(a, b))
+
+
+def _alike(a: Json, b: Json) -> bool:
+    """Whether what is equal is also the same text, which only numbers may not be."""
     kind = type(a)
-    if kind is not type(b):
-        return False
-    if kind is str:
-        return bool(a == b)
     if kind is dict:
-        return a.keys() == b.keys() and all(map(same, a.values(), map(b.__getitem__, a)))
+        return all(_alike(value, b[name]) for name, value in a.items() if type(value) is not str)
     if kind is list:
-        return len(a) == len(b) and all(map(same, a, b))
-    return str(a) == str(b)
+        return all(map(_alike, a, b))
+    return kind is type(b) and (kind is str or str(a) == str(b))
 
 
 def fhirpath(pointer: str) -> str:
@@ -76,13 +77,14 @@ def rest(was: Json, old: Json, pointer: str = "") -> list[tuple[str, Json]]:
 
 def _differ(was: Json, old: Json, pointer: str, found: list[tuple[str, Json]]) -> None:
     """Gather the parts of two elements that are not equal."""
-    if isinstance(was, dict) and isinstance(old, dict) and was:
+    kind = type(was) if was and type(was) is type(old) else None
+    if kind is dict:
         for name, value in was.items():
             if name not in old:
                 found.append((f"{pointer}/{escape(name)}", value))
             elif value != old[name]:
                 _differ(value, old[name], f"{pointer}/{escape(name)}", found)
-    elif isinstance(was, list) and isinstance(old, list) and was:
+    elif kind is list:
         twins = pair(was, old)
         for index, value in enumerate(was):
             if index not in twins:

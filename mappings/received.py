@@ -44,6 +44,8 @@ class Received:
         self.document = document
         self.nodes, self.notices = entries_of(document)
         self.index = Index(self.nodes)
+        #: the resource that a Reference of a node means; None if it leads out of the document
+        self.resolve = self.index.resolve
         self.patient = self._one_patient(patient, identity)
         self.identity = _identity(self.patient)
         #: every node, and the patient where only references name one
@@ -179,10 +181,6 @@ class Received:
                 node.notes = [note for note in node.notes if note[0] not in IMPLIED]
         self.everyone = [node for node in self.everyone if node.index >= 0 or node is self.patient]
 
-    def resolve(self, json: Json, node: Node) -> Node | None:
-        """The resource that a Reference means; None if it leads out of the document."""
-        return self.index.resolve(json, node)
-
     def order(self) -> list[Node]:
         """The nodes in the order of the case: that of our Provenance where there is one, else of the entries."""
         places: dict[int, int] = {}
@@ -219,25 +217,32 @@ def _identity(patient: Node) -> tuple[str, str]:
     return f"{BASE}/sid/received", name if SLUG.ok(name) else slug(name)
 
 
-def _case_items(node: Node) -> list[tuple[str, str, str]]:
-    """(case_system, case_id, key) of the identifiers that mark the resource as an item of a case."""
+def _marked(node: Node) -> list[tuple[str, str, str]]:
+    """(system, value, key) of the identifiers that may mark the resource as an item of a case."""
     found = []
     for json in members(node.resource, "identifier"):
-        marks = [e.get("valueString") for e in members(json, "extension") if e.get("url") == CASE_ITEM]
-        system, value = json.get("system"), json.get("value")
-        if marks and isinstance(marks[0], str) and isinstance(system, str) and isinstance(value, str):
-            case_id = value.removesuffix(f"/{marks[0]}")
-            if case_id != value and SLUG.ok(case_id) and URI.ok(system):
-                found.append((system, case_id, marks[0]))
+        for mark in members(json, "extension"):
+            if mark.get("url") == CASE_ITEM:
+                system, value, key = json.get("system"), json.get("value"), mark.get("valueString")
+                if isinstance(system, str) and isinstance(value, str) and isinstance(key, str):
+                    found.append((system, value, key))
+                break
     return found
+
+
+def _case_items(node: Node) -> list[tuple[str, str, str]]:
+    """(case_system, case_id, key) of the identifiers that mark the resource as an item of a case."""
+    told = [(system, value.removesuffix(f"/{key}"), key) for system, value, key in _marked(node)
+            if value.endswith(f"/{key}")]  # fmt: skip
+    return [item for item in told if SLUG.ok(item[1]) and URI.ok(item[0])]
 
 
 _OWN_KEY = re.compile(r"[a-z][a-z0-9-]{0,63}(\.[a-z0-9-]{1,64})*")
 
 
 def _own_key(node: Node, identity: tuple[str, str]) -> str | None:
-    for system, case_id, key in _case_items(node):
-        if (system, case_id) == identity and _OWN_KEY.fullmatch(key):
+    for system, value, key in _marked(node):
+        if (system, value) == (identity[0], f"{identity[1]}/{key}") and _OWN_KEY.fullmatch(key):
             return key
     return None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from mappings import notebook
+from mappings.compiled import maker
 
 Json = Any
 Severity = Literal["error", "warning", "information"]
@@ -437,6 +438,7 @@ class Issue:
         return out
 
 
+_issue = maker(Issue)  # a document of others has many
 ISSUE_SYSTEM = "https://scleromyx.invalid/fhir/CodeSystem/issue"
 
 
@@ -471,7 +473,7 @@ class Report:
 
     def add(self, code: str, **more: Json) -> None:
         """Note one issue; see `Issue` for the names."""
-        self.issues.append(Issue(code, **more))
+        self.issues.append(_issue(code=code, **more))
 
     @property
     def errors(self) -> list[Issue]:

@@ -65,17 +65,17 @@ _TELLS = {
     "DocumentReference": {"DSTU2": "class created indexed", "STU3": "class created indexed", "R5": "attester version"},
     "Group": {"R5": "description membership"},
 }
-#: Members that have another JSON type in R4: resource type, member, the type, the version.
-_OTHER_SHAPES = (
-    ("Condition", "clinicalStatus", str, "DSTU2 or STU3"),
-    ("Condition", "verificationStatus", str, "DSTU2 or STU3"),
-    ("Condition", "category", dict, "DSTU2"),
-    ("Observation", "category", dict, "DSTU2"),
-    ("Observation", "interpretation", dict, "DSTU2 or STU3"),
-    ("DiagnosticReport", "category", dict, "DSTU2 or STU3"),
-    ("Encounter", "class", str, "DSTU2"),
-    ("Encounter", "class", list, "R5"),
-)
+#: Members that have another JSON type in R4, by resource type: member, the type, the version.
+_OTHER_SHAPES: dict[str, tuple[tuple[str, type, str], ...]] = {
+    "Condition": (
+        ("clinicalStatus", str, "DSTU2 or STU3"),
+        ("verificationStatus", str, "DSTU2 or STU3"),
+        ("category", dict, "DSTU2"),
+    ),
+    "Observation": (("category", dict, "DSTU2"), ("interpretation", dict, "DSTU2 or STU3")),
+    "DiagnosticReport": (("category", dict, "DSTU2 or STU3"),),
+    "Encounter": (("class", str, "DSTU2"), ("class", list, "R5")),
+}
 _JSON_TYPES: dict[type, str] = {str: "a string", dict: "an object", list: "an array"}
 #: Resource types that R4 and R4B do not have.
 _OTHER_TYPES = {
@@ -105,13 +105,13 @@ OTHER_TYPES = _versions(_OTHER_TYPES)
 def version_issues(node: Node) -> list[Issue]:
     """What only other versions of FHIR have: a type, a member, a member of another JSON type."""
     found = [(node.type, node.pointer, OTHER_TYPES[node.type])] if node.type in OTHER_TYPES else []
-    tells = OTHER_MEMBERS.get(node.type, {}).items()
-    found += [(f"{node.type}.{n}", f"{node.pointer}/{n}", version) for n, version in tells if n in node.resource]
-    found += [
-        (f"{type_}.{name} as {_JSON_TYPES[kind]}", f"{node.pointer}/{name}", version)
-        for type_, name, kind, version in _OTHER_SHAPES
-        if type_ == node.type and type(node.resource.get(name)) is kind
-    ]
+    tells = OTHER_MEMBERS.get(node.type, {})
+    if not tells.keys().isdisjoint(node.resource):
+        told = ((name, version) for name, version in tells.items() if name in node.resource)
+        found += [(f"{node.type}.{name}", f"{node.pointer}/{name}", version) for name, version in told]
+    for name, kind, version in _OTHER_SHAPES.get(node.type, ()):
+        if type(node.resource.get(name)) is kind:
+            found.append((f"{node.type}.{name} as {_JSON_TYPES[kind]}", f"{node.pointer}/{name}", version))
     return [
         Issue("other-version", f"This is {version}: {what}.", node.path, where, "FHIR R4 4.0.1")
         for what, where, version in found
