@@ -33,7 +33,7 @@ def _apart(node: Node) -> list[str]:
     """What of a resource is accounted for apart: a generated narrative, and contained resources."""
     text = node.resource.get("text")
     generated = isinstance(text, dict) and text.get("status") == "generated"
-    return [name for name, apart in (("text", generated), ("contained", node.holds)) if apart]
+    return (["text"] if generated else []) + (["contained"] if node.holds else [])
 
 
 def bare(node: Node) -> dict[str, Json]:
@@ -82,7 +82,9 @@ def _envelope(read: Accountable) -> int:
 
 def _rest(read: Accountable, node: Node, apart: list[str], report: Report) -> int:
     """Report what of a mapped resource is not in the case; gives its leaves."""
-    old = read.written(node) | {name: node.resource[name] for name in apart}
+    old = read.written(node)
+    for name in apart:
+        old[name] = node.resource[name]
     reason = _reasons(node) if node.problems else lambda pointer: None
     count = 0
     for pointer, json in lens.rest(node.resource, old):

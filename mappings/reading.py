@@ -96,20 +96,19 @@ def _parted(received: Received) -> bool:
     """Make items of their own of resources that share an item and no longer say the same; whether there were any."""
     parted = False
     for nodes in _items([n for n in received.everyone if n.table is not None and n.table.spread is not None]):
-        first, *others = [_said(node) for node in nodes] if len(nodes) > 1 else [""]
-        for node, said in zip(nodes[1:], others, strict=True):
-            if said != first:
+        for node in nodes[1:]:
+            if not _agree(nodes[0], node):
                 node.item_key, parted = f"{node.key.partition('.')[0][:55]}-{hash_of(node)}", True
     return parted
 
 
-def _said(node: Node) -> str:
-    """What a resource that shares an item says of it, but for its share."""
-    assert node.table is not None
-    assert node.table.spread is not None
-    name = node.table.spread.field
-    told = repr({field: value for field, value in node.into.items() if field != name})
-    return told if name in node.into else f"nothing, {node.pointer}"
+def _agree(one: Node, other: Node) -> bool:
+    """Whether two resources that share an item have a share each and say the same of the rest."""
+    assert one.table is not None
+    assert one.table.spread is not None
+    name = one.table.spread.field
+    told = [{field: value for field, value in node.into.items() if field != name} for node in (one, other)]
+    return name in one.into and name in other.into and wire.is_same_text(*told)
 
 
 def _items(nodes: list[Node]) -> list[list[Node]]:

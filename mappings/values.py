@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
+from operator import attrgetter
 from typing import Annotated, Literal
 
 # --- what an annotation may say of a field --------------------------------------------------
@@ -129,10 +130,16 @@ Relation = Literal[
 RecordStatus = Literal["amended", "corrected"]
 
 
-def _exactly_one(value: object, names: tuple[str, ...]) -> None:
-    given = [name for name in names if getattr(value, name) is not None]
-    if len(given) != 1:
-        raise ValueError(f"exactly one of {', '.join(names)}" + (f", not {' and '.join(given)}" if given else ""))
+def _exactly_one(*names: str) -> Callable[[object], None]:
+    """A test that an object has exactly one of these attributes."""
+    values = attrgetter(*names)
+
+    def test(of: object) -> None:
+        if values(of).count(None) != len(names) - 1:
+            given = [name for name in names if getattr(of, name) is not None]
+            raise ValueError(f"exactly one of {', '.join(names)}" + (f", not {' and '.join(given)}" if given else ""))
+
+    return test
 
 
 def _exact(value: Decimal) -> None:
@@ -140,6 +147,10 @@ def _exact(value: Decimal) -> None:
         raise ValueError("a number is a Decimal, not a float: a float has lost its digits")
     if not value.is_finite():
         raise ValueError("a number is finite")
+
+
+_one_form = _exactly_one("at", "period", "relative", "encounter", "age", "absent")
+_one_value = _exactly_one("quantity", "concept", "text", "integer", "range", "absent")
 
 
 # --- values ---------------------------------------------------------------------------------
@@ -269,7 +280,7 @@ class Relative:
     offset_text: Line | None = None
 
     def __post_init__(self) -> None:
-        if sum(o is not None for o in (self.offset, self.offset_range, self.offset_text)) > 1:
+        if (self.offset, self.offset_range, self.offset_text).count(None) < 2:
             raise ValueError("at most one of offset, offset_range, offset_text")
 
     def __str__(self) -> str:
@@ -334,7 +345,7 @@ class When:
     text: Line | None = None
 
     def __post_init__(self) -> None:
-        _exactly_one(self, ("at", "period", "relative", "encounter", "age", "absent"))
+        _one_form(self)
         if self.absent == "as-text" and self.text is None:
             raise ValueError("the reason as-text needs text")
         if self.age is not None and self.age.value <= 0:
@@ -380,7 +391,7 @@ class ValueOrAbsent:
     absent: Absent | None = None
 
     def __post_init__(self) -> None:
-        _exactly_one(self, ("quantity", "concept", "text", "integer", "range", "absent"))
+        _one_value(self)
 
     def __str__(self) -> str:
         if self.absent:
