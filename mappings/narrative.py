@@ -14,7 +14,8 @@ from html import escape
 from typing import Any
 
 from mappings.report import Json
-from mappings.shape import shapes
+from mappings.shape import Shape, shapes
+from mappings.straight import Script
 from mappings.values import Coding, Concept, Item, Period, Relative, Source, When
 
 Names = Mapping[str, str]
@@ -28,8 +29,16 @@ def human(value: Any, names: Names) -> str:
     say = _SAY.get(type(value))
     if say is not None:
         return say(value, names)
-    if not is_dataclass(value) or type(value).__str__ is not object.__str__:
-        return str(value)
+    return str(value) if _is_plain(value.__class__) else _part(value, names)
+
+
+def _is_plain(cls: type) -> bool:
+    """Whether a value of this class has words of its own."""
+    return not is_dataclass(cls) or cls.__str__ is not object.__str__
+
+
+def _part(value: Any, names: Names) -> str:
+    """A dataclass in words: what its fields say."""
     told = lines(value, names)
     if told and told[0][0] in ("code", "type"):  # "colour: yellowish" reads better than "code colour, value yellowish"
         rest = ", ".join(f"({text})" if name == "source" else text for name, text in told[1:])
@@ -70,14 +79,9 @@ def _source(source: Source, names: Names) -> str:
     return source.locator + basis if source.locator else source.basis
 
 
-def _each(values: tuple[Any, ...], names: Names) -> str:
-    return "; ".join(filter(None, [human(one, names) for one in values]))
-
-
 _SAY: dict[type, Callable[[Any, Names], str]] = {
     str: lambda text, names: text,
     bool: lambda yes, names: "yes" if yes else "no",
-    tuple: _each,
     Concept: lambda concept, names: concept.label,
     Coding: lambda coding, names: coding.display or coding.code,
     When: _when,
@@ -86,42 +90,49 @@ _SAY: dict[type, Callable[[Any, Names], str]] = {
 }
 
 
-@cache
-def _told(cls: Any) -> tuple[tuple[str, str, bool, bool], ...]:
-    """(field, label, whether it holds keys, whether many) of what an item's narrative tells; parts tell themselves."""
-    return tuple(
-        (name, shape.json_name.replace("_", " "), shape.refs is not None, shape.many)
-        for name, shape in shapes(cls).items()
-        if not (name in _HIDDEN or (name == "kind" and issubclass(cls, Item)))
-        and not (shape.many and issubclass(shape.type, Item))
-    )
-
-
 def lines(item: Any, names: Names, title: str = "") -> list[tuple[str, str]]:
     """(label, words) of each field that says more than the title."""
-    found = []
-    kind: Any = type(item)
-    for name, label, keys, many in _told(kind):
-        value = getattr(item, name)
-        if value is None:
+    return _lines(item.__class__)(item, names, title)
+
+
+@cache
+def _lines(cls: Any) -> Callable[[Any, Names, str], list[tuple[str, str]]]:
+    """`lines` of one class, compiled; items of which there are many tell of themselves."""
+    script = Script(cls.__name__, "lines", "item, names, title", {"says": _says})
+    script.say("found = []")
+    for name, shape in shapes(cls).items():
+        apart = (shape.many and issubclass(shape.type, Item)) or (name == "kind" and issubclass(cls, Item))
+        if apart or name in _HIDDEN:
             continue
-        if keys:
-            value = tuple(names.get(key, key) for key in (value if many else (value,)))
-        text = value if type(value) is str else human(value, names)
-        if text and not (len(text) > 2 and text in title and _says(title, text)):
-            found.append((label, text))
-    return found
+        script.say(f"value = item.{name}")
+        with script.under("if value:" if shape.many else "" if shape.required else "if value is not None:"):
+            each = f"'; '.join([text for one in value if (text := {_words(script, shape, 'one')})])"
+            script.say(f"text = {each if shape.many else _words(script, shape, 'value')}")
+            with script.under("if text not in title or not says(title, text):"):
+                script.say(f"found.append(({shape.json_name.replace('_', ' ')!r}, text))")
+    script.say("return found")
+    return script.compiled()
+
+
+def _words(script: Script, shape: Shape, value: str) -> str:
+    """The expression of what `human` says of a value of this shape."""
+    if shape.refs is not None:
+        return f"names.get({value}, {value})"
+    say = _SAY.get(shape.type, human if shape.choices else _part)
+    known = f"str({value})" if say is _part and _is_plain(shape.type) else f"{script.name(say, 'say')}({value}, names)"
+    told = {str: value, Concept: f"({value}.text or {value}.label)", Coding: f"({value}.display or {value}.code)"}
+    return told.get(shape.type, known)
 
 
 def _says(title: str, text: str) -> bool:
-    """Whether the text stands in the title as words of its own."""
-    at = title.find(text)
+    """Whether the title says it all: the text stands there as words of its own, or is empty."""
+    at = title.find(text) if len(text) > 2 else -1
     while at >= 0:
-        around = title[max(at - 1, 0) : at] + title[at + len(text) : at + len(text) + 1]
-        if not any(c.isalnum() or c == "_" for c in around):
+        before, after = title[at - 1 : at], title[at + len(text) : at + len(text) + 1]
+        if not (before.isalnum() or after.isalnum() or "_" in (before, after)):
             return True
         at = title.find(text, at + 1)
-    return False
+    return not text
 
 
 def block(title: str, item: Any, share: Any, names: Names) -> str:
@@ -129,10 +140,12 @@ def block(title: str, item: Any, share: Any, names: Names) -> str:
     shown = lines(item, names, title)
     if share is not None:
         shown = [("site", human(share, names)) if name == "sites" else (name, text) for name, text in shown]
-    notes = [("note", text) for text in getattr(item, "note", ())]
-    told = [name if text == "yes" else f"{name}: {text}" for name, text in shown + notes]
-    listed = "".join([f"<li>{_escape(line)}</li>" for line in told])
-    return f"<p><b>{_escape(title)}</b></p>{f'<ul>{listed}</ul>' if listed else ''}"
+    shown += [("note", text) for text in getattr(item, "note", ())]
+    told = [title, *[name if text == "yes" else f"{name}: {text}" for name, text in shown]]
+    if _MARKUP.search("".join(told)):
+        told = [_escape(line) for line in told]
+    listed = "</li><li>".join(told[1:])
+    return f"<p><b>{told[0]}</b></p>{f'<ul><li>{listed}</li></ul>' if listed else ''}"
 
 
 def narrative(title: str, item: Any, share: Any, language: str, names: Names) -> dict[str, Json]:
@@ -148,4 +161,4 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 def _escape(text: str) -> str:
     """Text for XHTML: markup escaped, control characters left out."""
-    return escape(text if text.isprintable() else _CONTROL.sub("", text)) if _MARKUP.search(text) else text
+    return escape(text if text.isprintable() else _CONTROL.sub("", text))
