@@ -13,7 +13,7 @@ from mappings.check import plan, problems
 from mappings.composition import composition
 from mappings.generated import SOFTWARE_ID, frame, provenance, request, resource_id, software
 from mappings.onto import write_onto
-from mappings.planning import identify, with_text, writing
+from mappings.planning import identify, writing
 from mappings.plausibility import plausibility
 from mappings.report import Issue, Json, MappingError, Report
 from mappings.schema import dump_case
@@ -75,7 +75,7 @@ def to_fhir(
     for p in plans:
         if tick is not None:
             tick()
-        resources.append(with_text(p.table.write(p, to), p.table.text(p, case.language, to.names)))
+        resources.append(p.table.write(p, to, told=True))
     recorded = case.recorded or now
     if bundle_type == "document":
         if recorded is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mappings.case import Case
 from mappings.generated import labels, resource_id
-from mappings.report import Issue, Json, MappingError
+from mappings.report import Issue, MappingError
 from mappings.resource import Planned, Writing, by_key
 
 
@@ -35,13 +35,3 @@ def names(plans: list[Planned]) -> dict[str, str]:
 
 def writing(case: Case, plans: list[Planned], subject: str, optional_codes: bool) -> Writing:
     return Writing(case, by_key(plans), subject, optional_codes, lambda: labels(case), names(plans))
-
-
-def with_text(resource: dict[str, Json], text: dict[str, Json]) -> dict[str, Json]:
-    """The resource with its narrative behind the language, where FHIR has it."""
-    out: dict[str, Json] = {}
-    for name, value in resource.items():
-        out[name] = value
-        if name == "language":
-            out["text"] = text
-    return out

@@ -344,12 +344,14 @@ class ResourceMap:
                 part_key = getattr(part, "key", None) or f"{key}.{row.field}"
                 yield from row.table.plan(part, own_plan[0], part_key)
 
-    def write(self, planned: Planned, to: Writing) -> dict[str, Json]:
-        """One resource, without its narrative."""
+    def write(self, planned: Planned, to: Writing, told: bool = False) -> dict[str, Json]:
+        """One resource; ``told``: with its narrative, which stands behind the language."""
         to.planned = planned
         out: dict[str, Json] = {"resourceType": self.type, "id": planned.id}
-        out["meta"] = {"profile": [self.profile]} | to.labels()
+        out["meta"] = {"profile": [self.profile], **to.labels()}
         out["language"] = to.case.language
+        if told:
+            out["text"] = self.text(planned, to.case.language, to.names)
         out["identifier"] = [case_item(to.case, planned.key)]
         self.rows.write(planned.item, out, to)
         return out
