@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mappings.codec import Codec, ReferenceCodec, Unread, no_modifier
+from mappings.codec import Codec, ReferenceCodec, Unread, no_modifier, written
 from mappings.report import Json
-from mappings.rows import OnlyOne, Row, Shapes, _list, written
+from mappings.rows import OnlyOne, Row, Shapes, _list
 from mappings.straight import Script
 
 if TYPE_CHECKING:

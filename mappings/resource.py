@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from zlib import crc32
 
-from mappings.codec import Unread, _need, dar_extension, own, pairs, plain, within, word
+from mappings.codec import Unread, _need, dar_extension, own, pairs, plain, within, word, written
 from mappings.many import Each, Spread, Unused
 from mappings.narrative import narrative
 from mappings.report import Json
-from mappings.rows import Element, Row, Rows, at, bind_all, build, derived, extension, inside, inside_extension, written
+from mappings.rows import Element, Row, Rows, at, bind_all, build, derived, extension, inside, inside_extension
 from mappings.shape import shapes
 from mappings.straight import Script
 from mappings.terms import Term
@@ -227,7 +227,7 @@ class Subject(Row):
         self.name, self.required = name, required
 
     def writes(self, script: Script, out: str) -> None:
-        script.say(f"{out}[{self.name!r}] = {{'reference': to.subject_reference()}}")
+        script.say(f"{out}[{self.name!r}] = {{'reference': to.spelled.get('patient') or to.subject}}")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         if self.name not in obj and not self.required:
@@ -353,8 +353,7 @@ class ResourceMap:
         if told:
             out["text"] = self.text(planned, to.case.language, to.names)
         out["identifier"] = [case_item(to.case, planned.key)]
-        self.rows.write(planned.item, out, to)
-        return out
+        return self.rows.write(planned.item, out, to)
 
     def text(self, planned: Planned, language: str, names: dict[str, str]) -> dict[str, Json]:
         """The generated narrative of one resource; ``names`` are what the items of the case are called."""

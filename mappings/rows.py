@@ -14,7 +14,18 @@ from dataclasses import MISSING, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mappings.codec import Codec, ConceptCodec, Plain, ReferenceCodec, Unread, _need, no_modifier, pairs, term_json
+from mappings.codec import (
+    Codec,
+    ConceptCodec,
+    ReferenceCodec,
+    Said,
+    Unread,
+    _need,
+    no_modifier,
+    pairs,
+    term_json,
+    written,
+)
 from mappings.report import Json
 from mappings.shape import Shape, shapes
 from mappings.straight import Script
@@ -100,8 +111,9 @@ class Rows(tuple[Row, ...]):
     @cached_property
     def writing(self) -> Script:
         """The text of `write`."""
-        script = Script(self.about, "write", "item, out, to", {"term_json": term_json})
+        script = Script(self.about, "write", "item, out, to", {})
         self.writes(script, "out")
+        script.say("return out")
         return script
 
     @cached_property
@@ -112,8 +124,8 @@ class Rows(tuple[Row, ...]):
         return script
 
     @cached_property
-    def write(self) -> Callable[[Any, dict[str, Json], Writing], None]:
-        """Put an item's facts into the element."""
+    def write(self) -> Callable[[Any, dict[str, Json], Writing], dict[str, Json]]:
+        """Put an item's facts into the element, and give it."""
         return self.writing.compiled()
 
     @cached_property
@@ -159,8 +171,10 @@ class Path:
 
     def puts(self, script: Script, out: str, value: str) -> None:
         """Say that the value of an expression is written there."""
-        simple = f"{out}[{self.only!r}] = {value}"
-        script.say(simple if self.only else f"{script.name(self.put)}({out}, {value})")
+        for name, first in self.names[:-1]:
+            out = f"{out}.setdefault({name!r}, [{{}}])[0]" if first else f"{out}.setdefault({name!r}, {{}})"
+        name, first = self.names[-1]
+        script.say(f"{out}[{name!r}] = {f'[{value}]' if first else value}")
 
     def get(self, obj: dict[str, Json]) -> Json:
         """The value there, or `MISSING`."""
@@ -242,11 +256,6 @@ class At(Row):
             _left(error.at(*path.at), self.shape.required, by)
 
 
-def written(script: Script, codec: Codec, value: str) -> str:
-    """The expression that writes the value of an expression."""
-    return value if isinstance(codec, Plain) else f"{script.name(codec.write)}({value}, to)"
-
-
 def taken(script: Script, codec: Codec, steps: str) -> str:
     """The expression that reads ``json``, which lies at ``steps``."""
     if isinstance(codec, ConceptCodec | Element):  # what they note inside gets its whole path
@@ -324,8 +333,8 @@ class Fixed(Row):
         self.path, self.term, self.verify = Path(path), term, verify
 
     def writes(self, script: Script, out: str) -> None:
-        made = f"term_json({script.name(self.term, 'term')}, to.optional_codes)"
-        self.path.puts(script, out, made if self.term.licensed else repr(term_json(self.term)))
+        free, every = (repr(term_json(self.term, optional)) for optional in (False, True))
+        self.path.puts(script, out, free if free == every else f"{every} if to.optional_codes else {free}")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         if self.verify:
@@ -580,11 +589,10 @@ class Extension(Listed):
         if isinstance(self.codec, ReferenceCodec):  # to each of the resources that the item is
             body = f"{{'url': {self.url!r}, {self.name!r}: {{'reference': ref}}}}"
             return script.say(f"made += [{body} for ref in to.references({one})]")
-        value = written(script, self.codec, one)
-        url = f"'url': {self.url!r}"
-        script.say(
-            f"made.append({{{url}, {self.name!r}: {value}}})" if self.name else f"made.append({{{url}}} | {value})"
-        )
+        head = f"'url': {self.url!r}"
+        if isinstance(self.codec, Element) and not self.name:
+            return script.say(f"made.append({self.codec.writes(script, one, head)})")
+        script.say(f"made.append({{{head}, {self.name!r}: {written(script, self.codec, one)}}})")
 
     def ours(self, script: Script) -> str:
         return f"json.get('url') == {self.url!r}"
@@ -604,7 +612,7 @@ def extension(url: str, name: str | None, codec: Codec, field: str) -> Row:
     return Extension(url, name, codec, field)
 
 
-class Element:
+class Element(Said):
     """A dataclass that lives in one element, by rows of its own: a codec made of rows."""
 
     def __init__(self, cls: type, *rows: Row) -> None:
@@ -616,10 +624,8 @@ class Element:
             raise TypeError(f"field {shape.name} holds no {self.yields.__name__}")
         return self
 
-    def write(self, value: Any, to: Writing) -> Json:
-        out: dict[str, Json] = {}
-        self.rows.write(value, out, to)
-        return out
+    def writes(self, script: Script, value: str, head: str = "") -> str:
+        return f"{script.name(self.rows.write, f'write_{self.yields.__name__}')}({value}, {{{head}}}, to)"
 
     def read(self, json: Json, by: Reading) -> Any:
         into: dict[str, Any] = {}
