@@ -24,6 +24,7 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, BASE)
 PROVENANCE, SOFTWARE, COMPOSITION = own("smx-provenance"), own("smx-device-software"), own("smx-composition")
 SOFTWARE_SYSTEM = f"{BASE}/sid/software"
 SOFTWARE_VALUE = f"scleromyxedema-fhir-adapter/{VERSION}"
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 SOFTWARE_ID = str(uuid.uuid5(NAMESPACE, SOFTWARE_VALUE))
 
 
@@ -35,8 +36,7 @@ def resource_id(case: Identity, type_: str, key: str) -> str:
 def _uuid5(name: str) -> str:
     """`uuid.uuid5` in our namespace, as text (RFC 4122, 4.3)."""
     text = sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(text[16], 16) % 4]
-    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 def labels(case: Identity) -> dict[str, Json]:

@@ -20,15 +20,19 @@ def identify(case: Case, plans: list[Planned]) -> None:
 
 
 #: Words that begin a title and say only of what kind the item is.
-_KINDS = ("Diagnosis", "Finding", "Course of therapy", "Report", "Device", "Specimen", "Product", "Disease status",
-          "Reported diagnosis", "Reported therapy", "Source")  # fmt: skip
+_KINDS = {"Diagnosis", "Finding", "Course of therapy", "Report", "Device", "Specimen", "Product", "Disease status",
+          "Reported diagnosis", "Reported therapy", "Source"}  # fmt: skip
 
 
 def names(plans: list[Planned]) -> dict[str, str]:
-    """What each item is called in the narrative of others: its title without the word for its kind, or its value."""
+    """What each item is called in the narrative of others: its title without the word for its kind, or its value.
+
+    Each resource has its title from now on.
+    """
     found = {}
     for planned in plans:
-        kind, _, rest = planned.table.title(planned.item).partition(": ")
+        planned.title = planned.table.title(planned.item)
+        kind, _, rest = planned.title.partition(": ")
         found[planned.item_key] = rest if rest and kind in _KINDS else kind
     return found
 
