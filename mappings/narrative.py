@@ -39,7 +39,7 @@ def _is_plain(cls: type) -> bool:
 
 def _part(value: Any, names: Names) -> str:
     """A dataclass in words: what its fields say."""
-    told = lines(value, names)
+    told = _lines(value.__class__, True)(value, names, "")
     if told and told[0][0] in ("code", "type"):  # "colour: yellowish" reads better than "code colour, value yellowish"
         rest = ", ".join(f"({text})" if name == "source" else text for name, text in told[1:])
         return told[0][1] + ("" if not rest else f" {rest}" if rest.startswith("(") else f": {rest}")
@@ -90,14 +90,12 @@ _SAY: dict[type, Callable[[Any, Names], str]] = {
 }
 
 
-def lines(item: Any, names: Names, title: str = "") -> list[tuple[str, str]]:
-    """(label, words) of each field that says more than the title."""
-    return _lines(item.__class__)(item, names, title)
-
-
 @cache
-def _lines(cls: Any) -> Callable[[Any, Names, str], list[tuple[str, str]]]:
-    """`lines` of one class, compiled; items of which there are many tell of themselves."""
+def _lines(cls: Any, part: bool) -> Callable[[Any, Names, str], list[Any]]:
+    """The function that gives a line for each field of the class that says more than the title, and for each note.
+
+    A line of a ``part`` is (label, words); items of which there are many tell of themselves.
+    """
     script = Script(cls.__name__, "lines", "item, names, title", {"says": _says})
     script.say("found = []")
     for name, shape in shapes(cls).items():
@@ -109,9 +107,17 @@ def _lines(cls: Any) -> Callable[[Any, Names, str], list[tuple[str, str]]]:
             each = f"'; '.join([text for one in value if (text := {_words(script, shape, 'one')})])"
             script.say(f"text = {each if shape.many else _words(script, shape, 'value')}")
             with script.under("if text not in title or not says(title, text):"):
-                script.say(f"found.append(({shape.json_name.replace('_', ' ')!r}, text))")
+                script.say(_adds(shape.json_name.replace("_", " "), part))
+    if not part and "note" in shapes(cls):
+        script.say("for text in item.note:", f"    {_adds('note', part)}")
     script.say("return found")
     return script.compiled()
+
+
+def _adds(label: str, part: bool) -> str:
+    """The line that adds a line."""
+    line = f"{label!r} if text == 'yes' else f'{label}: {{text}}'"
+    return f"found.append({f'({label!r}, text)' if part else line})"
 
 
 def _words(script: Script, shape: Shape, value: str) -> str:
@@ -137,11 +143,12 @@ def _says(title: str, text: str) -> bool:
 
 def block(title: str, item: Any, share: Any, names: Names) -> str:
     """One item as XHTML: a heading and a list; of several values only the one that the resource holds."""
-    shown = lines(item, names, title)
+    told = _lines(item.__class__, False)(item, names, title)
     if share is not None:
-        shown = [("site", human(share, names)) if name == "sites" else (name, text) for name, text in shown]
-    shown += [("note", text) for text in getattr(item, "note", ())]
-    told = [title, *[name if text == "yes" else f"{name}: {text}" for name, text in shown]]
+        site = human(share, names)
+        site = "site" if site == "yes" else f"site: {site}"
+        told = [site if line.partition(":")[0] == "sites" else line for line in told]
+    told.insert(0, title)
     if _MARKUP.search("".join(told)):
         told = [_escape(line) for line in told]
     listed = "</li><li>".join(told[1:])
