@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mappings.report import Json
 from mappings.shape import Shape
-from mappings.straight import Script
+from mappings.straight import Script, anew
 from mappings.terms import BASE, CODES, TERMS, WORDS, Term
 from mappings.values import CODE, LINE, TIME_UNITS, URI, Coding, Concept, Duration, Quantity, Range, Ratio
 
@@ -187,7 +187,9 @@ class Word(Said):
         term = f"{script.name(self.words, 'term')}[{value}]"
         if self.form == "coding":
             return f"{script.name(coding_json, 'coding')}({term}.codings[0])"
-        return f"{script.name(term_json, 'made')}({term}, to.optional_codes)"
+        if any(term.licensed for term in self.words.values()):
+            return f"{script.name(term_json, 'made')}({term}, to.optional_codes)"
+        return f"{script.name({word: anew(term_json(term)) for word, term in self.words.items()}, 'made')}[{value}]()"
 
     def read(self, json: Json, by: Reading) -> Any:
         if self.form == "code":

@@ -17,6 +17,7 @@ from mappings import wire
 from mappings.codec import coding_json, dar_extension, own, term_json
 from mappings.report import Json
 from mappings.resource import Identity
+from mappings.straight import anew
 from mappings.terms import BASE, TERMS, WORDS
 
 VERSION = "0.1.0"
@@ -24,6 +25,7 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, BASE)
 PROVENANCE, SOFTWARE, COMPOSITION = own("smx-provenance"), own("smx-device-software"), own("smx-composition")
 SOFTWARE_SYSTEM = f"{BASE}/sid/software"
 SOFTWARE_VALUE = f"scleromyxedema-fhir-adapter/{VERSION}"
+_SECURITY = {word: anew(coding_json(term.codings[0])) for word, term in WORDS["security"].items()}
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 SOFTWARE_ID = str(uuid.uuid5(NAMESPACE, SOFTWARE_VALUE))
 
@@ -43,7 +45,7 @@ def labels(case: Identity) -> dict[str, Json]:
     """``meta.security`` and ``meta.tag`` of every resource of the case."""
     found: dict[str, Json] = {}
     if case.security:
-        found["security"] = [coding_json(WORDS["security"][word].codings[0]) for word in case.security]
+        found["security"] = [_SECURITY[word]() for word in case.security]
     if case.tags:
         found["tag"] = [coding_json(tag) for tag in case.tags]
     return found

@@ -135,7 +135,7 @@ def _says(title: str, text: str) -> bool:
     at = title.find(text) if len(text) > 2 else -1
     while at >= 0:
         before, after = title[at - 1 : at], title[at + len(text) : at + len(text) + 1]
-        if not (before.isalnum() or after.isalnum() or "_" in (before, after)):
+        if not (before.isalnum() or after.isalnum()) and before != "_" != after:
             return True
         at = title.find(text, at + 1)
     return not text
@@ -157,8 +157,9 @@ def block(title: str, item: Any, share: Any, names: Names) -> str:
 
 def narrative(title: str, item: Any, share: Any, language: str, names: Names) -> dict[str, Json]:
     """``Narrative`` with status generated."""
-    head = f'<div xmlns="http://www.w3.org/1999/xhtml" xml:lang="{language}" lang="{language}">'
-    return {"status": "generated", "div": f"{head}{block(title, item, share, names)}</div>"}
+    told = block(title, item, share, names)
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml" xml:lang="{language}" lang="{language}">{told}</div>'
+    return {"status": "generated", "div": div}
 
 
 #: What is not itself in XHTML: markup, and control characters, which XML forbids.
