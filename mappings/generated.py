@@ -25,19 +25,19 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, BASE)
 PROVENANCE, SOFTWARE, COMPOSITION = own("smx-provenance"), own("smx-device-software"), own("smx-composition")
 SOFTWARE_SYSTEM = f"{BASE}/sid/software"
 SOFTWARE_VALUE = f"scleromyxedema-fhir-adapter/{VERSION}"
+_NAMESPACE = NAMESPACE.bytes
 _SECURITY = {word: anew(coding_json(term.codings[0])) for word, term in WORDS["security"].items()}
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 SOFTWARE_ID = str(uuid.uuid5(NAMESPACE, SOFTWARE_VALUE))
 
 
 def resource_id(case: Identity, type_: str, key: str) -> str:
-    """The id of an item's resource: the same case, item and type always get the same one."""
-    return _uuid5(f"{case.case_system} {case.case_id} {type_} {key}")
+    """The id of an item's resource: the same case, item and type always get the same one.
 
-
-def _uuid5(name: str) -> str:
-    """`uuid.uuid5` in our namespace, as text (RFC 4122, 4.3)."""
-    text = sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    It is `uuid.uuid5` in our namespace, as text (RFC 4122, 4.3).
+    """
+    name = f"{case.case_system} {case.case_id} {type_} {key}".encode()
+    text = sha1(_NAMESPACE + name, usedforsecurity=False).hexdigest()
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 

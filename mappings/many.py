@@ -29,8 +29,8 @@ class References(Row):
         ReferenceCodec().bound(self.shape)
 
     def writes(self, script: Script, out: str) -> None:
-        keys = f"item.{self.field}" if self.shape.many else f"(item.{self.field},)"
-        made = f"[{{'reference': ref}} for key in {keys} for ref in to.references(key)]"
+        keys, key = (f"for key in item.{self.field} ", "key") if self.shape.many else ("", f"item.{self.field}")
+        made = f"[{{'reference': ref}} {keys}for ref in to.references({key})]"
         script.say(f"{out}.setdefault({self.name!r}, []).extend({made})")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
