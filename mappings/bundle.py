@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -84,7 +84,8 @@ def to_fhir(
     resources.append(software())
     targets = [f"urn:uuid:{resource['id']}" for resource in resources]
     resources.append(provenance(case, targets, f"urn:uuid:{SOFTWARE_ID}", recorded))
-    entries = _entries(resources, bundle_type, mode, report)
+    urls = [*targets, f"urn:uuid:{resources[-1]['id']}"]
+    entries = _entries(zip(urls, resources, strict=True), bundle_type, mode, report)
     if told:
         there = report.total if case is whole else lens.leaves(dump_case(case))
         report.mapped = there - (_patient_leaves(case) if subject is not None else 0)
@@ -114,10 +115,12 @@ def _patient_leaves(case: Case) -> int:
     return lens.leaves(patient) if patient else 0
 
 
-def _entries(resources: list[dict[str, Json]], bundle_type: str, mode: str, report: Report) -> list[dict[str, Json]]:
+def _entries(
+    resources: Iterable[tuple[str, dict[str, Json]]], bundle_type: str, mode: str, report: Report
+) -> list[dict[str, Json]]:
     entries: list[dict[str, Json]] = []
-    for resource in resources:
-        entry: dict[str, Json] = {"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}
+    for url, resource in resources:
+        entry: dict[str, Json] = {"fullUrl": url, "resource": resource}
         if bundle_type == "transaction":
             entry["request"] = request(resource, conditional=mode == "conditional-update")
             if entry["request"]["method"] == "POST" and "ifNoneExist" not in entry["request"]:

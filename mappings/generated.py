@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from hashlib import sha1
 from typing import Any
 from urllib.parse import quote
@@ -26,7 +27,6 @@ PROVENANCE, SOFTWARE, COMPOSITION = own("smx-provenance"), own("smx-device-softw
 SOFTWARE_SYSTEM = f"{BASE}/sid/software"
 SOFTWARE_VALUE = f"scleromyxedema-fhir-adapter/{VERSION}"
 _NAMESPACE = NAMESPACE.bytes
-_SECURITY = {word: anew(coding_json(term.codings[0])) for word, term in WORDS["security"].items()}
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 SOFTWARE_ID = str(uuid.uuid5(NAMESPACE, SOFTWARE_VALUE))
 
@@ -41,11 +41,15 @@ def resource_id(case: Identity, type_: str, key: str) -> str:
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
+@cache
+def _security(words: tuple[str, ...]) -> Callable[[], Any]:
+    """What makes the member for these words."""
+    return anew({"security": [coding_json(WORDS["security"][word].codings[0]) for word in words]} if words else {})
+
+
 def labels(case: Identity) -> dict[str, Json]:
     """``meta.security`` and ``meta.tag`` of every resource of the case."""
-    found: dict[str, Json] = {}
-    if case.security:
-        found["security"] = [_SECURITY[word]() for word in case.security]
+    found: dict[str, Json] = _security(case.security)()
     if case.tags:
         found["tag"] = [coding_json(tag) for tag in case.tags]
     return found
