@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from mappings.check import plan, problems
 from mappings.composition import composition
 from mappings.generated import SOFTWARE_ID, frame, provenance, request, resource_id, software
 from mappings.onto import write_onto
-from mappings.planning import identify, with_text, writing
+from mappings.planning import identify, writing
 from mappings.plausibility import plausibility
 from mappings.report import Issue, Json, MappingError, Report
 from mappings.schema import dump_case
@@ -75,7 +75,7 @@ def to_fhir(
     for p in plans:
         if tick is not None:
             tick()
-        resources.append(with_text(p.table.write(p, to), p.table.text(p, case.language, to.names)))
+        resources.append(p.table.write(p, to, told=True))
     recorded = case.recorded or now
     if bundle_type == "document":
         if recorded is None:
@@ -84,7 +84,8 @@ def to_fhir(
     resources.append(software())
     targets = [f"urn:uuid:{resource['id']}" for resource in resources]
     resources.append(provenance(case, targets, f"urn:uuid:{SOFTWARE_ID}", recorded))
-    entries = _entries(resources, bundle_type, mode, report)
+    urls = [*targets, f"urn:uuid:{resources[-1]['id']}"]
+    entries = _entries(zip(urls, resources, strict=True), bundle_type, mode, report)
     if told:
         there = report.total if case is whole else wire.leaves(dump_case(case))
         report.mapped = there - (_patient_leaves(case) if subject is not None else 0)
@@ -114,10 +115,12 @@ def _patient_leaves(case: Case) -> int:
     return wire.leaves(patient) if patient else 0
 
 
-def _entries(resources: list[dict[str, Json]], bundle_type: str, mode: str, report: Report) -> list[dict[str, Json]]:
+def _entries(
+    resources: Iterable[tuple[str, dict[str, Json]]], bundle_type: str, mode: str, report: Report
+) -> list[dict[str, Json]]:
     entries: list[dict[str, Json]] = []
-    for resource in resources:
-        entry: dict[str, Json] = {"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}
+    for url, resource in resources:
+        entry: dict[str, Json] = {"fullUrl": url, "resource": resource}
         if bundle_type == "transaction":
             entry["request"] = request(resource, conditional=mode == "conditional-update")
             if entry["request"]["method"] == "POST" and "ifNoneExist" not in entry["request"]:

@@ -29,6 +29,7 @@ from mappings.compiled import maker
 from mappings.report import Json
 from mappings.rows import Row, Shapes, _left, _list
 from mappings.shape import shapes
+from mappings.straight import Script
 from mappings.terms import TERMS, WORDS
 from mappings.values import (
     DATE,
@@ -394,14 +395,12 @@ class WordValue(Row):
         self.shape = known[self.field]
         self.codec.bound(self.shape)
 
-    def write(self, item: Any, out: dict[str, Json], to: Writing) -> None:
-        word = getattr(item, self.field)
-        json = self.codec.write(word, to)
+    def writes(self, script: Script, out: str) -> None:
+        script.say(f"json = {self.codec.writes(script, f'item.{self.field}')}")
         if self.text is not None:
-            del json["text"]
-            if (text := getattr(item, self.text)) is not None:
-                json["text"] = text
-        out["dataAbsentReason" if word == self.unknown else "valueCodeableConcept"] = json
+            script.say(f"json['text'] = item.{self.text}", "if json['text'] is None:", "    del json['text']")
+        name = f"'dataAbsentReason' if item.{self.field} == {self.unknown!r} else 'valueCodeableConcept'"
+        script.say(f"{out}[{name}] = json")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         name = "valueCodeableConcept" if "valueCodeableConcept" in obj else "dataAbsentReason"

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mappings.compiled import maker
 from mappings.report import Json
 from mappings.shape import Shape
-from mappings.straight import Script
+from mappings.straight import Script, anew
 from mappings.terms import BASE, CODES, SYSTEMS, TERMS, WORDS, Term
 from mappings.values import CODE, LINE, TIME_UNITS, URI, Coding, Concept, Duration, Quantity, Range, Ratio
 
@@ -65,8 +65,23 @@ class Codec(Protocol):
         """The expression that reads the value of a variable: by `read`, unless what is surely right is seen at once."""
         return f"{script.name(self.read)}({json}, by)"
 
+    def writes(self, script: Script, value: str) -> str:
+        """The expression that writes the value of an expression: by `write`, unless the codec says it in place."""
+        return f"{script.name(self.write)}({value}, to)"
 
-class Simple(Codec):
+
+class Said(Codec):
+    """A codec that says in Python how a value is written."""
+
+    @cached_property
+    def write(self) -> Callable[[Any, Writing], Json]:
+        """The value as FHIR JSON."""
+        script = Script(type(self).__name__, "write", "value, to", {})
+        script.say(f"return {self.writes(script, 'value')}")
+        return script.compiled()
+
+
+class Simple(Said):
     """A codec from three functions; the field's type must be ``yields``."""
 
     def __init__(self, yields: type, write: Callable[[Any], Json], read: Callable[[Json], Any]) -> None:
@@ -76,8 +91,8 @@ class Simple(Codec):
         _agree(self.yields, shape)
         return self
 
-    def write(self, value: Any, to: Writing) -> Json:
-        return self._write(value)
+    def writes(self, script: Script, value: str) -> str:
+        return f"{script.name(self._write, 'made')}({value})"
 
     def read(self, json: Json, by: Reading) -> Any:
         return self._read(json)
@@ -103,7 +118,7 @@ def _need(json: Json, kind: type, what: str) -> Any:
 # --- primitives -----------------------------------------------------------------------------
 
 
-class Plain(Codec):
+class Plain(Said):
     """A FHIR primitive, exactly as the field's annotation says."""
 
     yields: type = object
@@ -118,7 +133,7 @@ class Plain(Codec):
         codec.yields, codec.shape = shape.type, shape
         return codec
 
-    def write(self, value: Any, to: Writing) -> Json:
+    def writes(self, script: Script, value: str) -> str:
         return value
 
     def read(self, json: Json, by: Reading) -> Any:
@@ -156,7 +171,7 @@ def number(json: Json) -> Decimal:
 # --- words and codes ------------------------------------------------------------------------
 
 
-class Word(Codec):
+class Word(Said):
     """A word of the case <-> a code, by a table of words.tsv that holds exactly the field's words."""
 
     yields: type = str
@@ -171,13 +186,15 @@ class Word(Codec):
             raise TypeError(f"field {shape.name}: words differ from table {self.table} of words.tsv")
         return self
 
-    def write(self, value: Any, to: Writing) -> Json:
-        term = self.words[value]
+    def writes(self, script: Script, value: str) -> str:
         if self.form == "code":
-            return term.code
+            return f"{script.name({word: term.code for word, term in self.words.items()}, 'code')}[{value}]"
+        term = f"{script.name(self.words, 'term')}[{value}]"
         if self.form == "coding":
-            return coding_json(term.codings[0])
-        return term_json(term, to.optional_codes)
+            return f"{script.name(coding_json, 'coding')}({term}.codings[0])"
+        if any(term.licensed for term in self.words.values()):
+            return f"{script.name(term_json, 'made')}({term}, to.optional_codes)"
+        return f"{script.name({word: anew(term_json(term)) for word, term in self.words.items()}, 'made')}[{value}]()"
 
     def read(self, json: Json, by: Reading) -> Any:
         if self.form == "code":
@@ -247,6 +264,8 @@ def has_code(json: Json, among: Collection[tuple[str, str]]) -> bool:
 
 def coding_json(coding: Coding) -> dict[str, Json]:
     """A Coding, members in FHIR's order."""
+    if coding.version is None and coding.user_selected is None and coding.display is not None:  # nearly all
+        return {"system": coding.system, "code": coding.code, "display": coding.display}
     out: dict[str, Json] = {"system": coding.system}
     if coding.version is not None:
         out["version"] = coding.version
@@ -305,15 +324,12 @@ class ConceptCodec(Codec):
         return self
 
     def write(self, value: Any, to: Writing) -> Json:
-        out: dict[str, Json] = {}
+        if not value.codings:
+            return {"text": value.text}
         codings = [coding_json(c) for c in value.codings]
         if to.optional_codes:
             codings += _licensed(value)
-        if codings:
-            out["coding"] = codings
-        if value.text is not None:
-            out["text"] = value.text
-        return out
+        return {"coding": codings} if value.text is None else {"coding": codings, "text": value.text}
 
     def read(self, json: Json, by: Reading) -> Any:
         get, found = _need(json, dict, "a CodeableConcept").get, []
@@ -390,11 +406,9 @@ class QuantityCodec(Codec):
         return QuantityCodec(self.units or shape.units, self.comparator)
 
     def write(self, value: Any, to: Writing) -> Json:
-        out: dict[str, Json] = {"value": value.value}
-        if value.comparator is not None:
-            out["comparator"] = value.comparator
-        out.update(unit=value.display or value.unit, system=UCUM, code=value.unit)
-        return out
+        compared = {} if value.comparator is None else {"comparator": value.comparator}
+        unit = {"unit": value.display or value.unit, "system": UCUM, "code": value.unit}
+        return {"value": value.value, **compared, **unit}
 
     def read(self, json: Json, by: Reading) -> Any:
         _need(json, dict, "a Quantity")
@@ -511,7 +525,7 @@ class RangeCodec(Codec):
             raise Unread("bad-value", "The range contradicts itself.", str(error)) from None
 
 
-class Within(Codec):
+class Within(Said):
     """A value in the only member of an element: a note is ``{"text": ...}``."""
 
     def __init__(self, name: str, inner: Codec) -> None:
@@ -520,8 +534,8 @@ class Within(Codec):
     def bound(self, shape: Shape) -> Codec:
         return Within(self.name, self.inner.bound(shape))
 
-    def write(self, value: Any, to: Writing) -> Json:
-        return {self.name: self.inner.write(value, to)}
+    def writes(self, script: Script, value: str) -> str:
+        return f"{{{self.name!r}: {self.inner.writes(script, value)}}}"
 
     def read(self, json: Json, by: Reading) -> Any:
         no_modifier(_need(json, dict, "a JSON object"))
@@ -561,7 +575,7 @@ def number_in(unit: str, word: str) -> Codec:
 # --- references -----------------------------------------------------------------------------
 
 
-class ReferenceCodec(Codec):
+class ReferenceCodec(Said):
     """The key of an item <-> a Reference to its resource; the field says which kinds it may name."""
 
     yields: type = str
@@ -574,8 +588,8 @@ class ReferenceCodec(Codec):
             raise TypeError(f"field {shape.name} is no key of another item")
         return ReferenceCodec(shape.refs)
 
-    def write(self, value: Any, to: Writing) -> Json:
-        return {"reference": to.references(value)[0]}
+    def writes(self, script: Script, value: str) -> str:
+        return f"{{'reference': to.references({value})[0]}}"
 
     def read(self, json: Json, by: Reading) -> Any:
         _need(json, dict, "a Reference")

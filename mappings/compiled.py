@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from mappings.shape import Shape, shapes, unit_paths
 from mappings.straight import Script
-from mappings.values import GREATEST, UNFIT, Item, Quantity, Relative, ValueOrAbsent, When
+from mappings.values import GREATEST, LINE, UNFIT, Item, Quantity, Relative, Text, ValueOrAbsent, When
 
 
 class Odd(ValueError):
@@ -44,6 +44,11 @@ def look(made: Any, seen: Seen) -> None:
 def write(made: Any) -> dict[str, Any]:
     """The plain document of a dataclass; what is not given is left out."""
     return _compiled("write", made.__class__)(made)  # type: ignore[no-any-return]
+
+
+def _names_each(text: Text) -> bool:
+    """Whether the pattern names each character that may be: then it admits none that is unfit."""
+    return "[^" not in text.pattern and "\\S" not in text.pattern
 
 
 @cache
@@ -204,8 +209,12 @@ class _Checking(_Function):
         if shape.words:
             yield f"{var} not in {self.name(frozenset(shape.words), 'words')}"
         elif shape.type is str:
-            yield f"(not {var}.isprintable() and unfit({var}))"
-            yield from (f"not {self.name(text.test, 'fits')}({var})" for text in shape.texts)
+            unfit = f"not {var}.isprintable() and unfit({var})"
+            fits = [f"not {self.name(text.test, 'fits')}({var})" for text in shape.texts]
+            if shape.texts == (LINE,):  # which all is that can be printed
+                yield f"not {var} or (not {var}.isprintable() and (unfit({var}) or {fits[0]}))"
+            else:
+                yield from fits if any(_names_each(text) for text in shape.texts) else (f"({unfit})", *fits)
         elif shape.type is int:
             yield f"not {-GREATEST - 1 if shape.least is None else shape.least} <= {var} <= {GREATEST}"
         elif shape.type is Decimal:

@@ -56,7 +56,7 @@ def composition(case: Case, plans: list[Planned], subject: str, recorded: str) -
 def _section(case: Case, title: str, plans: list[Planned], called: dict[str, str]) -> dict[str, Json]:
     """One section: its code, its text, its entries."""
     term = TERMS[f"section-{title}"]
-    blocks = "".join(block(p.table.title(p.item), p.item, p.share, called) for p in plans)
+    blocks = "".join(block(p.title, p.item, p.share, called) for p in plans)
     head = f'<div xmlns="http://www.w3.org/1999/xhtml" xml:lang="{case.language}" lang="{case.language}">'
     return {
         "title": term.display,

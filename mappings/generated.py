@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from hashlib import sha1
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from mappings import wire
 from mappings.codec import coding_json, dar_extension, own, term_json
 from mappings.report import Json
 from mappings.resource import Identity
+from mappings.straight import anew
 from mappings.terms import BASE, TERMS, WORDS
 
 VERSION = "0.1.0"
@@ -24,26 +26,30 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, BASE)
 PROVENANCE, SOFTWARE, COMPOSITION = own("smx-provenance"), own("smx-device-software"), own("smx-composition")
 SOFTWARE_SYSTEM = f"{BASE}/sid/software"
 SOFTWARE_VALUE = f"scleromyxedema-fhir-adapter/{VERSION}"
+_NAMESPACE = NAMESPACE.bytes
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 SOFTWARE_ID = str(uuid.uuid5(NAMESPACE, SOFTWARE_VALUE))
 
 
 def resource_id(case: Identity, type_: str, key: str) -> str:
-    """The id of an item's resource: the same case, item and type always get the same one."""
-    return _uuid5(f"{case.case_system} {case.case_id} {type_} {key}")
+    """The id of an item's resource: the same case, item and type always get the same one.
+
+    It is `uuid.uuid5` in our namespace, as text (RFC 4122, 4.3).
+    """
+    name = f"{case.case_system} {case.case_id} {type_} {key}".encode()
+    text = sha1(_NAMESPACE + name, usedforsecurity=False).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
-def _uuid5(name: str) -> str:
-    """`uuid.uuid5` in our namespace, as text (RFC 4122, 4.3)."""
-    text = sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(text[16], 16) % 4]
-    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
+@cache
+def _security(words: tuple[str, ...]) -> Callable[[], Any]:
+    """What makes the member for these words."""
+    return anew({"security": [coding_json(WORDS["security"][word].codings[0]) for word in words]} if words else {})
 
 
 def labels(case: Identity) -> dict[str, Json]:
     """``meta.security`` and ``meta.tag`` of every resource of the case."""
-    found: dict[str, Json] = {}
-    if case.security:
-        found["security"] = [coding_json(WORDS["security"][word].codings[0]) for word in case.security]
+    found: dict[str, Json] = _security(case.security)()
     if case.tags:
         found["tag"] = [coding_json(tag) for tag in case.tags]
     return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mappings.codec import Codec, ReferenceCodec, Unread, no_modifier
 from mappings.report import Json
-from mappings.rows import OnlyOne, Row, Shapes, _list, written
+from mappings.rows import OnlyOne, Row, Shapes, _list
 from mappings.straight import Script
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class References(Row):
         ReferenceCodec().bound(self.shape)
 
     def writes(self, script: Script, out: str) -> None:
-        keys = f"item.{self.field}" if self.shape.many else f"(item.{self.field},)"
-        made = f"[{{'reference': ref}} for key in {keys} for ref in to.references(key)]"
+        keys, key = (f"for key in item.{self.field} ", "key") if self.shape.many else ("", f"item.{self.field}")
+        made = f"[{{'reference': ref}} {keys}for ref in to.references({key})]"
         script.say(f"{out}.setdefault({self.name!r}, []).extend({made})")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ class Spread(OnlyOne):
         super().bind(known)
 
     def writes(self, script: Script, out: str) -> None:
-        self.path.puts(script, out, written(script, self.codec, "to.share"))
+        self.path.puts(script, out, self.codec.writes(script, "to.share"))
 
 
 def spread(path: str, codec: Codec, field: str) -> Row:

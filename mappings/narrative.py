@@ -14,7 +14,8 @@ from html import escape
 from typing import Any
 
 from mappings.report import Json
-from mappings.shape import shapes
+from mappings.shape import Shape, shapes
+from mappings.straight import Script
 from mappings.values import Coding, Concept, Item, Period, Relative, Source, When
 
 Names = Mapping[str, str]
@@ -28,9 +29,17 @@ def human(value: Any, names: Names) -> str:
     say = _SAY.get(type(value))
     if say is not None:
         return say(value, names)
-    if not is_dataclass(value) or type(value).__str__ is not object.__str__:
-        return str(value)
-    told = lines(value, names)
+    return str(value) if _is_plain(value.__class__) else _part(value, names)
+
+
+def _is_plain(cls: type) -> bool:
+    """Whether a value of this class has words of its own."""
+    return not is_dataclass(cls) or cls.__str__ is not object.__str__
+
+
+def _part(value: Any, names: Names) -> str:
+    """A dataclass in words: what its fields say."""
+    told = _lines(value.__class__, True)(value, names, "")
     if told and told[0][0] in ("code", "type"):  # "colour: yellowish" reads better than "code colour, value yellowish"
         rest = ", ".join(f"({text})" if name == "source" else text for name, text in told[1:])
         return told[0][1] + ("" if not rest else f" {rest}" if rest.startswith("(") else f": {rest}")
@@ -70,14 +79,9 @@ def _source(source: Source, names: Names) -> str:
     return source.locator + basis if source.locator else source.basis
 
 
-def _each(values: tuple[Any, ...], names: Names) -> str:
-    return "; ".join(filter(None, [human(one, names) for one in values]))
-
-
 _SAY: dict[type, Callable[[Any, Names], str]] = {
     str: lambda text, names: text,
     bool: lambda yes, names: "yes" if yes else "no",
-    tuple: _each,
     Concept: lambda concept, names: concept.label,
     Coding: lambda coding, names: coding.display or coding.code,
     When: _when,
@@ -87,58 +91,75 @@ _SAY: dict[type, Callable[[Any, Names], str]] = {
 
 
 @cache
-def _told(cls: Any) -> tuple[tuple[str, str, bool, bool], ...]:
-    """(field, label, whether it holds keys, whether many) of what an item's narrative tells; parts tell themselves."""
-    return tuple(
-        (name, shape.json_name.replace("_", " "), shape.refs is not None, shape.many)
-        for name, shape in shapes(cls).items()
-        if not (name in _HIDDEN or (name == "kind" and issubclass(cls, Item)))
-        and not (shape.many and issubclass(shape.type, Item))
-    )
+def _lines(cls: Any, part: bool) -> Callable[[Any, Names, str], list[Any]]:
+    """The function that gives a line for each field of the class that says more than the title, and for each note.
 
-
-def lines(item: Any, names: Names, title: str = "") -> list[tuple[str, str]]:
-    """(label, words) of each field that says more than the title."""
-    found = []
-    kind: Any = type(item)
-    for name, label, keys, many in _told(kind):
-        value = getattr(item, name)
-        if value is None:
+    A line of a ``part`` is (label, words); items of which there are many tell of themselves.
+    """
+    script = Script(cls.__name__, "lines", "item, names, title", {"says": _says})
+    script.say("found = []")
+    for name, shape in shapes(cls).items():
+        apart = (shape.many and issubclass(shape.type, Item)) or (name == "kind" and issubclass(cls, Item))
+        if apart or name in _HIDDEN:
             continue
-        if keys:
-            value = tuple(names.get(key, key) for key in (value if many else (value,)))
-        text = value if type(value) is str else human(value, names)
-        if text and not (len(text) > 2 and text in title and _says(title, text)):
-            found.append((label, text))
-    return found
+        script.say(f"value = item.{name}")
+        with script.under("if value:" if shape.many else "" if shape.required else "if value is not None:"):
+            each = f"'; '.join([text for one in value if (text := {_words(script, shape, 'one')})])"
+            script.say(f"text = {each if shape.many else _words(script, shape, 'value')}")
+            with script.under("if text not in title or not says(title, text):"):
+                script.say(_adds(shape.json_name.replace("_", " "), part))
+    if not part and "note" in shapes(cls):
+        script.say("for text in item.note:", f"    {_adds('note', part)}")
+    script.say("return found")
+    return script.compiled()
+
+
+def _adds(label: str, part: bool) -> str:
+    """The line that adds a line."""
+    line = f"{label!r} if text == 'yes' else f'{label}: {{text}}'"
+    return f"found.append({f'({label!r}, text)' if part else line})"
+
+
+def _words(script: Script, shape: Shape, value: str) -> str:
+    """The expression of what `human` says of a value of this shape."""
+    if shape.refs is not None:
+        return f"names.get({value}, {value})"
+    say = _SAY.get(shape.type, human if shape.choices else _part)
+    known = f"str({value})" if say is _part and _is_plain(shape.type) else f"{script.name(say, 'say')}({value}, names)"
+    told = {str: value, Concept: f"({value}.text or {value}.label)", Coding: f"({value}.display or {value}.code)"}
+    return told.get(shape.type, known)
 
 
 def _says(title: str, text: str) -> bool:
-    """Whether the text stands in the title as words of its own."""
-    at = title.find(text)
+    """Whether the title says it all: the text stands there as words of its own, or is empty."""
+    at = title.find(text) if len(text) > 2 else -1
     while at >= 0:
-        around = title[max(at - 1, 0) : at] + title[at + len(text) : at + len(text) + 1]
-        if not any(c.isalnum() or c == "_" for c in around):
+        before, after = title[at - 1 : at], title[at + len(text) : at + len(text) + 1]
+        if not (before.isalnum() or after.isalnum()) and before != "_" != after:
             return True
         at = title.find(text, at + 1)
-    return False
+    return not text
 
 
 def block(title: str, item: Any, share: Any, names: Names) -> str:
     """One item as XHTML: a heading and a list; of several values only the one that the resource holds."""
-    shown = lines(item, names, title)
+    told = _lines(item.__class__, False)(item, names, title)
     if share is not None:
-        shown = [("site", human(share, names)) if name == "sites" else (name, text) for name, text in shown]
-    notes = [("note", text) for text in getattr(item, "note", ())]
-    told = [name if text == "yes" else f"{name}: {text}" for name, text in shown + notes]
-    listed = "".join([f"<li>{_escape(line)}</li>" for line in told])
-    return f"<p><b>{_escape(title)}</b></p>{f'<ul>{listed}</ul>' if listed else ''}"
+        site = human(share, names)
+        site = "site" if site == "yes" else f"site: {site}"
+        told = [site if line.partition(":")[0] == "sites" else line for line in told]
+    told.insert(0, title)
+    if _MARKUP.search("".join(told)):
+        told = [_escape(line) for line in told]
+    listed = "</li><li>".join(told[1:])
+    return f"<p><b>{told[0]}</b></p>{f'<ul><li>{listed}</li></ul>' if listed else ''}"
 
 
 def narrative(title: str, item: Any, share: Any, language: str, names: Names) -> dict[str, Json]:
     """``Narrative`` with status generated."""
-    head = f'<div xmlns="http://www.w3.org/1999/xhtml" xml:lang="{language}" lang="{language}">'
-    return {"status": "generated", "div": f"{head}{block(title, item, share, names)}</div>"}
+    told = block(title, item, share, names)
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml" xml:lang="{language}" lang="{language}">{told}</div>'
+    return {"status": "generated", "div": div}
 
 
 #: What is not itself in XHTML: markup, and control characters, which XML forbids.
@@ -148,4 +169,4 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 def _escape(text: str) -> str:
     """Text for XHTML: markup escaped, control characters left out."""
-    return escape(text if text.isprintable() else _CONTROL.sub("", text)) if _MARKUP.search(text) else text
+    return escape(text if text.isprintable() else _CONTROL.sub("", text))

@@ -13,7 +13,7 @@ from mappings.codec import Unread
 from mappings.composition import composition
 from mappings.entries import REMOVED, put_back, where
 from mappings.generated import SOFTWARE_ID, is_generated, provenance, request
-from mappings.planning import identify, with_text, writing
+from mappings.planning import identify, writing
 from mappings.reading import Read, read
 from mappings.report import Issue, Json, MappingError, Report
 from mappings.resource import Node, Planned, Writing, adopt
@@ -48,7 +48,7 @@ def write_onto(
     _remaining(was, matched, changes, {p.item_key for p in plans}, remove, report)
     _keep_known(was, matched, changes)
     _repeat(was, changes)
-    new = [with_text(p.table.write(p, _fresh(to)), p.table.text(p, case.language, to.names)) for p in added]
+    new = [p.table.write(p, _fresh(to), told=True) for p in added]
     changes |= _renewed(case, plans, was, now if changes or new else None, report)
     if not changes and not new:
         return document  # type: ignore[no-any-return]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mappings.case import Case
 from mappings.generated import labels, resource_id
-from mappings.report import Issue, Json, MappingError
+from mappings.report import Issue, MappingError
 from mappings.resource import Planned, Writing, by_key
 
 
@@ -20,28 +20,22 @@ def identify(case: Case, plans: list[Planned]) -> None:
 
 
 #: Words that begin a title and say only of what kind the item is.
-_KINDS = ("Diagnosis", "Finding", "Course of therapy", "Report", "Device", "Specimen", "Product", "Disease status",
-          "Reported diagnosis", "Reported therapy", "Source")  # fmt: skip
+_KINDS = {"Diagnosis", "Finding", "Course of therapy", "Report", "Device", "Specimen", "Product", "Disease status",
+          "Reported diagnosis", "Reported therapy", "Source"}  # fmt: skip
 
 
 def names(plans: list[Planned]) -> dict[str, str]:
-    """What each item is called in the narrative of others: its title without the word for its kind, or its value."""
+    """What each item is called in the narrative of others: its title without the word for its kind, or its value.
+
+    Each resource has its title from now on.
+    """
     found = {}
     for planned in plans:
-        kind, _, rest = planned.table.title(planned.item).partition(": ")
+        planned.title = planned.table.title(planned.item)
+        kind, _, rest = planned.title.partition(": ")
         found[planned.item_key] = rest if rest and kind in _KINDS else kind
     return found
 
 
 def writing(case: Case, plans: list[Planned], subject: str, optional_codes: bool) -> Writing:
     return Writing(case, by_key(plans), subject, optional_codes, lambda: labels(case), names(plans))
-
-
-def with_text(resource: dict[str, Json], text: dict[str, Json]) -> dict[str, Json]:
-    """The resource with its narrative behind the language, where FHIR has it."""
-    out: dict[str, Json] = {}
-    for name, value in resource.items():
-        out[name] = value
-        if name == "language":
-            out["text"] = text
-    return out

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from zlib import crc32
@@ -30,7 +30,6 @@ from mappings.rows import (
     inside,
     inside_extension,
     missing,
-    written,
 )
 from mappings.shape import shapes
 from mappings.straight import Script
@@ -68,6 +67,7 @@ class Planned:
     share: Any = None
     id: str = ""
     ref: str = ""
+    title: str = ""
 
 
 def by_key(plans: Iterable[Planned]) -> dict[str, list[Planned]]:
@@ -235,7 +235,7 @@ class AnyMap(Protocol):
     cls: type
     tables: tuple[ResourceMap, ...]
 
-    def plan(self, item: Any, owner: Planned | None = None, key: str | None = None) -> Iterator[Planned]:
+    def plan(self, item: Any, owner: Planned | None = None, key: str | None = None) -> list[Planned]:
         """The resources that an item becomes, itself first, then its parts."""
 
 
@@ -246,7 +246,7 @@ class Subject(Row):
         self.name, self.required = name, required
 
     def writes(self, script: Script, out: str) -> None:
-        script.say(f"{out}[{self.name!r}] = {{'reference': to.subject_reference()}}")
+        script.say(f"{out}[{self.name!r}] = {{'reference': to.spelled.get('patient') or to.subject}}")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         if self.name not in obj and not self.required:
@@ -269,7 +269,7 @@ class Status(Row):
     codec = word("record-status")
 
     def writes(self, script: Script, out: str) -> None:
-        given = written(script, self.codec, "item.record_status")
+        given = self.codec.writes(script, "item.record_status")
         script.say(f"{out}['status'] = {given} if item.record_status else 'final'")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
@@ -352,31 +352,33 @@ class ResourceMap:
 
     # planning and writing
 
-    def plan(self, item: Any, owner: Planned | None = None, key: str | None = None) -> Iterator[Planned]:
+    def plan(self, item: Any, owner: Planned | None = None, key: str | None = None) -> list[Planned]:
         """The resources of the item and of its parts."""
         key = key or self.key or item.key
         shares = getattr(item, self.spread.field) if self.spread is not None else ()
-        own_plan = [Planned(self, item, f"{key}.{slug(s.label)}", key, owner, s) for s in shares]
-        own_plan = own_plan or [Planned(self, item, key, key, owner)]
-        yield from own_plan
+        if shares:
+            plans = [Planned(self, item, f"{key}.{slug(s.label)}", key, owner, s) for s in shares]
+        else:
+            plans = [Planned(self, item, key, key, owner)]
         for row in self.each:
             for part in row.items(item):
-                part_key = getattr(part, "key", None) or f"{key}.{row.field}"
-                yield from row.table.plan(part, own_plan[0], part_key)
+                plans += row.table.plan(part, plans[0], getattr(part, "key", None) or f"{key}.{row.field}")
+        return plans
 
-    def write(self, planned: Planned, to: Writing) -> dict[str, Json]:
-        """One resource, without its narrative."""
+    def write(self, planned: Planned, to: Writing, told: bool = False) -> dict[str, Json]:
+        """One resource; ``told``: with its narrative, which stands behind the language."""
         to.planned = planned
         out: dict[str, Json] = {"resourceType": self.type, "id": planned.id}
-        out["meta"] = {"profile": [self.profile]} | to.labels()
+        out["meta"] = {"profile": [self.profile], **to.labels()}
         out["language"] = to.case.language
+        if told:
+            out["text"] = self.text(planned, to.case.language, to.names)
         out["identifier"] = [case_item(to.case, planned.key)]
-        self.rows.write(planned.item, out, to)
-        return out
+        return self.rows.write(planned.item, out, to)
 
     def text(self, planned: Planned, language: str, names: dict[str, str]) -> dict[str, Json]:
         """The generated narrative of one resource; ``names`` are what the items of the case are called."""
-        return narrative(self.title(planned.item), planned.item, planned.share, language, names)
+        return narrative(planned.title, planned.item, planned.share, language, names)
 
     # reading
 
@@ -420,7 +422,7 @@ def case_item(case: Identity, key: str) -> dict[str, Json]:
 
 def slug(text: str) -> str:
     """Lower-case ASCII letters, digits and hyphens; a checksum of a text that has none, so that two still differ."""
-    plain_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    plain_text = text if text.isascii() else unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain_text.lower()).strip("-")[:40] or f"x{crc32(text.encode()):08x}"
 
 
@@ -433,7 +435,7 @@ class Choose:
         if set(shapes(self.cls)[field_name].words) != set(self.by_word):
             raise TypeError(f"{self.cls.__name__}.{field_name}: its words are not those of the tables")
 
-    def plan(self, item: Any, owner: Planned | None = None, key: str | None = None) -> Iterator[Planned]:
+    def plan(self, item: Any, owner: Planned | None = None, key: str | None = None) -> list[Planned]:
         """The plan of the table that the item's word names."""
         return self.by_word[getattr(item, self.field)].plan(item, owner, key)
 

@@ -14,7 +14,7 @@ from dataclasses import MISSING, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mappings.codec import Codec, ConceptCodec, Plain, ReferenceCodec, Unread, _need, has_code, no_modifier, term_json
+from mappings.codec import Codec, ConceptCodec, ReferenceCodec, Said, Unread, _need, has_code, no_modifier, term_json
 from mappings.compiled import maker
 from mappings.report import Json
 from mappings.shape import Shape, shapes
@@ -104,8 +104,9 @@ class Rows(tuple[Row, ...]):
     @cached_property
     def writing(self) -> Script:
         """The text of `write`."""
-        script = Script(self.about, "write", "item, out, to", {"term_json": term_json})
+        script = Script(self.about, "write", "item, out, to", {})
         self.writes(script, "out")
+        script.say("return out")
         return script
 
     @cached_property
@@ -117,8 +118,8 @@ class Rows(tuple[Row, ...]):
         return script
 
     @cached_property
-    def write(self) -> Callable[[Any, dict[str, Json], Writing], None]:
-        """Put an item's facts into the element."""
+    def write(self) -> Callable[[Any, dict[str, Json], Writing], dict[str, Json]]:
+        """Put an item's facts into the element, and give it."""
         return self.writing.compiled()
 
     @cached_property
@@ -150,8 +151,10 @@ class Path:
 
     def puts(self, script: Script, out: str, value: str) -> None:
         """Say that the value of an expression is written there."""
-        simple = f"{out}[{self.only!r}] = {value}"
-        script.say(simple if self.only else f"{script.name(self.put)}({out}, {value})")
+        for name, first in self.names[:-1]:
+            out = f"{out}.setdefault({name!r}, [{{}}])[0]" if first else f"{out}.setdefault({name!r}, {{}})"
+        name, first = self.names[-1]
+        script.say(f"{out}[{name!r}] = {f'[{value}]' if first else value}")
 
     def get(self, obj: dict[str, Json]) -> Json:
         """The value there, or `MISSING`."""
@@ -194,8 +197,8 @@ class At(Row):
 
     def writes(self, script: Script, out: str) -> None:
         value = f"item.{self.field}"
-        many = f"[{written(script, self.codec, 'one')} for one in {value}]"
-        self.path.puts(script, out, many if self.shape.many else written(script, self.codec, value))
+        many = f"[{self.codec.writes(script, 'one')} for one in {value}]"
+        self.path.puts(script, out, many if self.shape.many else self.codec.writes(script, value))
 
     def reads(self, script: Script, obj: str) -> None:
         if self.list is not None:
@@ -231,11 +234,6 @@ class At(Row):
                 raise fault
         except Unread as error:
             _left(error.at(*path.at), self.shape.required, by)
-
-
-def written(script: Script, codec: Codec, value: str) -> str:
-    """The expression that writes the value of an expression."""
-    return value if isinstance(codec, Plain) else f"{script.name(codec.write)}({value}, to)"
 
 
 def taken(script: Script, codec: Codec, steps: str) -> str:
@@ -288,7 +286,7 @@ class OnlyOne(At):
     """A field of many values where this resource type has room for one (its rules say so)."""
 
     def writes(self, script: Script, out: str) -> None:
-        self.path.puts(script, out, written(script, self.codec, f"item.{self.field}[0]"))
+        self.path.puts(script, out, self.codec.writes(script, f"item.{self.field}[0]"))
 
     def takes(self, script: Script, at: str) -> None:
         script.say(f"into[{self.field!r}] = ({taken(script, self.codec, at)},)")
@@ -306,8 +304,8 @@ class Fixed(Row):
         self.path, self.term, self.verify = Path(path), term, verify
 
     def writes(self, script: Script, out: str) -> None:
-        made = f"term_json({script.name(self.term, 'term')}, to.optional_codes)"
-        self.path.puts(script, out, made if self.term.licensed else repr(term_json(self.term)))
+        free, every = (repr(term_json(self.term, optional)) for optional in (False, True))
+        self.path.puts(script, out, free if free == every else f"{every} if to.optional_codes else {free}")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         if self.verify:
@@ -518,7 +516,7 @@ class Listed(Row):
 
     def adds(self, script: Script, one: str) -> None:
         """Say how a value comes into the list, ``made``."""
-        script.say(f"made.append({written(script, self.codec, one)})")
+        script.say(f"made.append({self.codec.writes(script, one)})")
 
     def reads(self, script: Script, obj: str) -> None:
         read_listed(script, obj, [self])
@@ -578,11 +576,10 @@ class Extension(Listed):
         if isinstance(self.codec, ReferenceCodec):  # to each of the resources that the item is
             body = f"{{'url': {self.url!r}, {self.name!r}: {{'reference': ref}}}}"
             return script.say(f"made += [{body} for ref in to.references({one})]")
-        value = written(script, self.codec, one)
-        url = f"'url': {self.url!r}"
-        script.say(
-            f"made.append({{{url}, {self.name!r}: {value}}})" if self.name else f"made.append({{{url}}} | {value})"
-        )
+        head = f"'url': {self.url!r}"
+        if isinstance(self.codec, Element) and not self.name:
+            return script.say(f"made.append({self.codec.writes(script, one, head)})")
+        script.say(f"made.append({{{head}, {self.name!r}: {self.codec.writes(script, one)}}})")
 
     def ours(self, script: Script) -> str:
         return f"json.get('url') == {self.url!r}"
@@ -602,7 +599,7 @@ def extension(url: str, name: str | None, codec: Codec, field: str) -> Row:
     return Extension(url, name, codec, field)
 
 
-class Element(Codec):
+class Element(Said):
     """A dataclass that lives in one element, by rows of its own: a codec made of rows."""
 
     def __init__(self, cls: type, *rows: Row) -> None:
@@ -614,10 +611,8 @@ class Element(Codec):
             raise TypeError(f"field {shape.name} holds no {self.yields.__name__}")
         return self
 
-    def write(self, value: Any, to: Writing) -> Json:
-        out: dict[str, Json] = {}
-        self.rows.write(value, out, to)
-        return out
+    def writes(self, script: Script, value: str, head: str = "") -> str:
+        return f"{script.name(self.rows.write, f'write_{self.yields.__name__}')}({value}, {{{head}}}, to)"
 
     @cached_property
     def read(self) -> Callable[[Json, Reading], Any]:

@@ -11,6 +11,12 @@ from contextlib import contextmanager
 from typing import Any
 
 
+def anew(json: Any) -> Callable[[], Any]:
+    """A function that makes a plain JSON value of our own, anew each time."""
+    made: Callable[[], Any] = eval(f"lambda: {json!r}")
+    return made
+
+
 class Script:
     """The text of one function under way."""
 
