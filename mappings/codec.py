@@ -78,8 +78,7 @@ class Said:
 
 def written(script: Script, codec: Codec, value: str) -> str:
     """The expression that writes the value of an expression: what the codec says, or else the call of its method."""
-    said = isinstance(codec, Said)
-    return codec.writes(script, value) if said else f"{script.name(codec.write)}({value}, to)"
+    return codec.writes(script, value) if isinstance(codec, Said) else f"{script.name(codec.write)}({value}, to)"
 
 
 class Simple(Said):
