@@ -39,7 +39,7 @@ def _is_plain(cls: type) -> bool:
 
 def _part(value: Any, names: Names) -> str:
     """A dataclass in words: what its fields say."""
-    told = _lines(value.__class__, True)(value, names, "")
+    told: list[tuple[str, str]] = _lines(value.__class__, True)(value, names, "")
     if told and told[0][0] in ("code", "type"):  # "colour: yellowish" reads better than "code colour, value yellowish"
         rest = ", ".join(f"({text})" if name == "source" else text for name, text in told[1:])
         return told[0][1] + ("" if not rest else f" {rest}" if rest.startswith("(") else f": {rest}")

@@ -51,10 +51,10 @@ class Script:
         """The function as Python text."""
         return "\n".join([*self.lines, "    return", ""])
 
-    def compiled(self) -> Callable[..., None]:
+    def compiled(self) -> Callable[..., Any]:
         """The function; a debugger and a traceback show its text."""
         file = f"<{self.about}: {self.title}>"
         linecache.cache[file] = len(self.text), None, self.text.splitlines(True), file
         exec(compile(self.text, file, "exec"), self.names)
-        found: Callable[..., None] = self.names[self.title]
+        found: Callable[..., Any] = self.names[self.title]
         return found
