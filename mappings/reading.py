@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from mappings import wire
@@ -216,7 +215,8 @@ class Read:
             node.item_key = planned.item_key
             self._planned[id(node)] = planned
         self.subject = self.ref(self.received.patient)
-        self._to = Writing(self.case, by_key(plans), self.subject, self.optional_codes, partial(labels, self.case))
+        labelled = labels(self.case)  # what is written is only compared
+        self._to = Writing(self.case, by_key(plans), self.subject, self.optional_codes, lambda: labelled)
 
     def written(self, node: Node, told: bool = False) -> dict[str, Json]:
         """What the writer makes of what was read from a node; ``told``: without what was derived."""
