@@ -55,18 +55,12 @@ class Place(NamedTuple):
     offset: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line, or why it could not be read, with the name of its file; lines count from 1, bytes from 0."""
-
-    name: str
-    number: int
-    offset: int
-    raw: bytes | Issue
+#: A line, or why it could not be read: the name of its file, its number (from 1), its first byte (from 0), and itself.
+#: There is one for each line of an archive, and it goes to another process: a plain tuple.
+Line = tuple[str, int, int, bytes | Issue]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Lines that are converted together, the place after them, and how much of the files was read till there."""
 
     lines: list[Line]
@@ -166,7 +160,7 @@ def _opened(name: str) -> Iterator[tuple[IO[bytes], IO[bytes] | gzip.GzipFile]]:
             raw.close()
 
 
-def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, Place, int]]:
+def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, tuple[int, int, int], int]]:
     """Every line that is not blank, the place after it, and the bytes of the files read till there."""
     before = 0
     for number, name in enumerate(names):
@@ -175,19 +169,20 @@ def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, Place, in
         try:
             if number >= start.file:
                 with _opened(name) as (raw, stream):
+                    packed = stream is not raw and raw.seekable()
                     if at:
                         stream.seek(at)
                     while piece := stream.readline(MAX_LINE + 1):
-                        line, length = Line(name, count + 1, at, _whole(piece)), len(piece)
-                        blank = not piece.strip()
+                        line, length = (name, count + 1, at, _whole(piece)), len(piece)
+                        blank = piece.isspace()
                         while not piece.endswith(b"\n") and (piece := stream.readline(MAX_LINE)):
                             length += len(piece)
                         count, at = count + 1, at + length
                         if not blank:
-                            yield line, Place(number, count, at), before + (raw.tell() if raw.seekable() else at)
+                            yield line, (number, count, at), before + (raw.tell() if packed else at)
         except (OSError, EOFError, zlib.error) as error:
             why = Issue("not-readable", f"The file cannot be read further: {type(error).__name__}.")
-            yield Line(name, count + 1, at, why), Place(number + 1), before + size
+            yield (name, count + 1, at, why), Place(number + 1), before + size
         before += size
 
 
@@ -201,12 +196,13 @@ def _batches(names: Sequence[str], start: Place) -> Iterator[Batch]:
     size = 0
     for line, end, read in _lines(names, start):
         lines.append(line)
-        size += len(line.raw) if isinstance(line.raw, bytes) else 0
+        raw = line[-1]
+        size += len(raw) if isinstance(raw, bytes) else 0
         if len(lines) == LINES or size >= BYTES:
-            yield Batch(lines, end, read)
+            yield Batch(lines, Place(*end), read)
             lines, size = [], 0
     if lines:
-        yield Batch(lines, end, read)
+        yield Batch(lines, Place(*end), read)
 
 
 # --- converting, in the workers -----------------------------------------------------------------
@@ -217,7 +213,8 @@ def make(task: Task, form: Form, lines: Sequence[Line]) -> Made:
     parts: tuple[list[bytes], ...] = ([], [], [])
     refused, told = Counter[str](), Counter[str]()
     for line in lines:
-        done = Done(None, [line.raw]) if isinstance(line.raw, Issue) else convert(line.raw, task)
+        raw = line[-1]
+        done = Done(None, [raw]) if isinstance(raw, Issue) else convert(raw, task)
         (refused if done.result is None else told).update(done.codes())
         if done.result is not None:
             parts[0].append(done.result + b"\n")
@@ -227,11 +224,10 @@ def make(task: Task, form: Form, lines: Sequence[Line]) -> Made:
 
 
 def _record(line: Line, done: Done, form: Form) -> bytes:
+    name, number, offset, _ = line
     if form.text and done.result is None:
-        told = (f"{line.name}:{line.number} (byte {line.offset}): {issue.line()}\n" for issue in done.loud())
-        return "".join(told).encode()
-    place = {"file": line.name, "line": line.number, "offset": line.offset}
-    return encode({**place, "outcome": done.outcome()}) + b"\n"
+        return "".join(f"{name}:{number} (byte {offset}): {issue.line()}\n" for issue in done.loud()).encode()
+    return encode({"file": name, "line": number, "offset": offset, "outcome": done.outcome()}) + b"\n"
 
 
 def _bytes(lines: list[bytes], packed: bool) -> bytes:

@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 
 import adapter.bulk
 import adapter.line
-from adapter.bulk import AHEAD, Batch, Form, Line, Place
+from adapter.bulk import AHEAD, Batch, Form, Place
 from adapter.cli import main
 from adapter.line import Task, convert
 from mappings import dump_case, encode, from_fhir, load_case, to_fhir
@@ -468,7 +468,7 @@ def test_only_a_few_batches_are_read_ahead() -> None:
         nonlocal read
         for line in cases(10**9):
             read += 1
-            yield Batch([Line("x", read, 0, line)], Place(), 0)
+            yield Batch([("x", read, 0, line)], Place(), 0)
 
     made = adapter.bulk._made(Task("to-fhir"), Form(), endless(), 2)
     for nth in range(1, 4):
