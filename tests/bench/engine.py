@@ -23,6 +23,7 @@ from fhir.resources.R4B.bundle import Bundle
 from adapter.memory import settle
 from adapter.verify import written
 from mappings import Case, decode, dump_case, encode, from_fhir, load_case, to_fhir
+from mappings.wire import leaves
 from tests.bench.table import ROUNDS, Row, medians
 from tests.foreign import Stranger
 from tests.goldens import case_bytes
@@ -74,8 +75,9 @@ def ours(raw: bytes) -> Tasks:
 
 
 def others(raw: bytes) -> Tasks:
-    """What others do with the same Bundle."""
-    text = encode(to_fhir(load_case(raw)))
+    """What others do with the same Bundle, and what Python itself takes to walk through it, and to copy each value."""
+    bundle = to_fhir(load_case(raw))
+    text = encode(bundle)
     plain, model = orjson.loads(text), Bundle.model_validate_json(text)
     return {
         VALIDATE: lambda: Bundle.model_validate_json(text),
@@ -84,7 +86,17 @@ def others(raw: bytes) -> Tasks:
         "msgspec encode": lambda: msgspec.json.encode(plain),
         "orjson loads": lambda: orjson.loads(text),
         "orjson dumps": lambda: orjson.dumps(plain),
+        "a walk in Python": lambda: leaves(bundle),
+        "a copy in Python": lambda: copied(bundle),
     }
+
+
+def copied(json: Any) -> Any:
+    """A copy of plain JSON, value by value."""
+    kind = type(json)
+    if kind is dict:
+        return {name: one if type(one) is str else copied(one) for name, one in json.items()}
+    return [copied(one) for one in json] if kind is list else json
 
 
 class Guest(Stranger):

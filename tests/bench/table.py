@@ -44,16 +44,17 @@ Clock = Callable[[], float]
 def medians(
     tasks: dict[Name, Callable[[], Any]], rounds: int = ROUNDS, clock: Clock = time.perf_counter
 ) -> dict[Name, float]:
-    """Seconds of each task: one warm-up, then all tasks in each round, in an order of its own.
+    """Seconds of each task: all tasks in each round, in an order of its own, each timed right after an untimed call.
 
-    In one order the collector's long runs would fall to the same task each time.
+    So its code and data are in the processor's caches, as they are where one document follows the other. In one
+    order the collector's long runs would fall to the same task each time.
     What only computes is best timed by ``time.process_time``, which other programs of the machine do not touch.
     """
     times: dict[Name, list[float]] = {name: [] for name in tasks}
-    for turn in range(rounds + 1):
+    for turn in range(rounds):
         for name in random.Random(turn).sample(list(tasks), len(tasks)):
+            tasks[name]()
             start = clock()
             tasks[name]()
-            if turn:
-                times[name].append(clock() - start)
+            times[name].append(clock() - start)
     return {name: median(found) for name, found in times.items()}
