@@ -50,18 +50,20 @@ def _alike(a: Json, b: Json) -> bool:
 
 def fhirpath(pointer: str) -> str:
     """The steps of a pointer within a resource as FHIRPath: /valueQuantity/code is .value.code."""
-    # names of FHIR's are short and come again; others are not kept in memory
-    steps = pointer.split("/")[1:]
-    return "".join([_known_step(step) if len(step) < 64 else _fhirpath_step(step) for step in steps])
+    # pointers of FHIR's are short and come again; others are not kept in memory
+    return _known_path(pointer) if len(pointer) < 96 else _fhirpath(pointer)
 
 
-def _fhirpath_step(step: str) -> str:
-    match = _CHOICE.fullmatch(step)
-    name = match[1] if match else step.removeprefix("_")
-    return f"[{name}]" if name.isdigit() else f".{name}"
+def _fhirpath(pointer: str) -> str:
+    found = ""
+    for step in pointer.split("/")[1:]:
+        match = _CHOICE.fullmatch(step)
+        name = match[1] if match else step.removeprefix("_")
+        found += f"[{name}]" if name.isdigit() else f".{name}"
+    return found
 
 
-_known_step = lru_cache(4096)(_fhirpath_step)
+_known_path = lru_cache(4096)(_fhirpath)
 
 
 # --- what is accounted for ------------------------------------------------------------------

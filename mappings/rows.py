@@ -547,8 +547,9 @@ def read_listed(script: Script, obj: str, rows: Sequence[Listed]) -> None:
     script.say(*(f"{row.found} = []" for row in many))
     with (
         script.under(f"for index, json in enumerate(listed({obj}, {rows[0].member!r})):"),
-        script.under("if isinstance(json, dict):"),
+        script.under("if type(json) is dict:"),
     ):
+        script.say("url = json.get('url')")
         for place, row in enumerate(rows):  # of extensions, which differ by their url, one fits
             with (
                 script.under(f"{'el' if place else ''}if {row.ours(script)}:"),
@@ -582,7 +583,7 @@ class Extension(Listed):
         script.say(f"made.append({{{head}, {self.name!r}: {self.codec.writes(script, one)}}})")
 
     def ours(self, script: Script) -> str:
-        return f"json.get('url') == {self.url!r}"
+        return f"url == {self.url!r}"
 
     @property
     def where(self) -> str:
@@ -618,9 +619,13 @@ class Element(Said):
     def read(self) -> Callable[[Json, Reading], Any]:
         """The dataclass of an element."""
         script = Script(self.yields.__name__, "read", "obj, by", _READING)
-        script.say("into = {}", "if 'modifierExtension' in need(obj, dict, 'a JSON object'):", "    no_modifier(obj)")
+        script.say("if type(obj) is not dict or 'modifierExtension' in obj:")
+        script.say("    no_modifier(need(obj, dict, 'a JSON object'))", "into = {}")
         self.rows.reads(script, "obj")
-        script.say(f"return build({script.name(maker(self.yields))}, {self.required}, into)")
+        make = script.name(maker(self.yields))
+        with script.under(f"if {' and '.join(f'{name!r} in into' for name in self.required) or True}:"):
+            script.say("try:", f"    return {make}(**into)", "except ValueError:", "    pass")
+        script.say(f"return build({make}, {self.required}, into)")
         return script.compiled()
 
 

@@ -251,7 +251,7 @@ def refuse_floats(value: Any, pointer: str = "") -> Iterator[Issue]:
 
 def escape(name: str) -> str:
     """A member's name as one step of a JSON pointer (RFC 6901)."""
-    return name.replace("~", "~0").replace("/", "~1")
+    return name if name.isalnum() else name.replace("~", "~0").replace("/", "~1")
 
 
 def steps(pointer: str) -> list[str]:
