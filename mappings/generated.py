@@ -47,12 +47,15 @@ def _security(words: tuple[str, ...]) -> Callable[[], Any]:
     return anew({"security": [coding_json(WORDS["security"][word].codings[0]) for word in words]} if words else {})
 
 
+def labelling(case: Identity) -> Callable[[], dict[str, Json]]:
+    """What makes ``meta.security`` and ``meta.tag`` of every resource of the case, each anew."""
+    make = _security(case.security)
+    return (lambda: make() | {"tag": [coding_json(tag) for tag in case.tags]}) if case.tags else make
+
+
 def labels(case: Identity) -> dict[str, Json]:
-    """``meta.security`` and ``meta.tag`` of every resource of the case."""
-    found: dict[str, Json] = _security(case.security)()
-    if case.tags:
-        found["tag"] = [coding_json(tag) for tag in case.tags]
-    return found
+    """``meta.security`` and ``meta.tag`` of one resource of the case."""
+    return labelling(case)()
 
 
 def div(language: str, text: str) -> dict[str, Json]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mappings.case import Case
-from mappings.generated import labels, resource_id
+from mappings.generated import labelling, resource_id
 from mappings.report import Issue, MappingError
 from mappings.resource import Planned, Writing, by_key
 
@@ -38,4 +38,4 @@ def names(plans: list[Planned]) -> dict[str, str]:
 
 
 def writing(case: Case, plans: list[Planned], subject: str, optional_codes: bool) -> Writing:
-    return Writing(case, by_key(plans), subject, optional_codes, lambda: labels(case), names(plans))
+    return Writing(case, by_key(plans), subject, optional_codes, labelling(case), names(plans))

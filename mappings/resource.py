@@ -90,6 +90,10 @@ class Writing:
     names: dict[str, str] = field(default_factory=dict)
     planned: Planned | None = None
     spelled: dict[str, str] = field(default_factory=dict)
+    _refs: dict[str, list[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._refs = {key: [p.ref for p in plans] for key, plans in self.by_key.items()} | {"patient": [self.subject]}
 
     @property
     def share(self) -> Any:
@@ -103,6 +107,8 @@ class Writing:
 
     def references(self, key: str) -> list[str]:
         """The references to the resources of the item with this key, as this resource spells them."""
+        if not self.spelled:
+            return self._refs[key]
         if key == "patient":
             return [self.subject_reference()]
         return [self.spelled.get(p.key) or p.ref for p in self.by_key[key]]
@@ -307,7 +313,7 @@ def _common(cls: type, type_: str) -> tuple[Row, ...]:
         # a case does not tell who observed; FHIR's best practice wants that said
         found = (
             Status(),
-            derived("performer", lambda item, to: [{"extension": [dar_extension("unknown")], "display": "not stated"}]),
+            derived("performer", [{"extension": [dar_extension("unknown")], "display": "not stated"}]),
         )
     if issubclass(cls, Noted):
         found += (at("note", within("text", plain()), "note"),)

@@ -347,19 +347,21 @@ def constant(path: str, term: Term) -> Row:
 
 
 class Derived(Row):
-    """An element that follows from the item or its owner: written, compared, never read."""
+    """An element that follows from the item or its owner, or is always the same: written, compared, never read."""
 
-    def __init__(self, path: str, make: Callable[[Any, Writing], Json]) -> None:
+    def __init__(self, path: str, make: Callable[[Any, Writing], Json] | Json) -> None:
         self.path, self.make = Path(path), make
 
     def writes(self, script: Script, out: str) -> None:
+        if not callable(self.make):
+            return self.path.puts(script, out, repr(self.make))
         script.say(f"made = {script.name(self.make, 'make')}(item, to)")
         with script.under("if made is not None:"):
             self.path.puts(script, out, "made")
 
 
-def derived(path: str, make: Callable[[Any, Writing], Json]) -> Row:
-    """An element that others need and that follows from the case: it is no fact of its own."""
+def derived(path: str, make: Callable[[Any, Writing], Json] | Json) -> Row:
+    """An element that others need and that follows from the case, or is always this: it is no fact of its own."""
     return Derived(path, make)
 
 

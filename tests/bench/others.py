@@ -74,8 +74,8 @@ def _compared() -> list[Row]:
         for turn in range(ROUNDS + 1):
             answers = {name: _ask(child, name) for name in CONVERTERS}
             found = {name: answer["seconds"] / answer["resources"] for name, answer in answers.items()}
-            times = answers[CONVERTERS[0]]["samples"]  # as many documents as they did, one after the other
-            found |= {name: _seconds(task, times) / (count * times) for name, task in ours.items()}
+            least = min(answer["seconds"] for answer in answers.values())  # a processor that slept is slow at first
+            found |= {name: _seconds(task, least) / count for name, task in ours.items()}
             for name, seconds in found.items() if turn else ():
                 cost[name].append(seconds)
         assert child.stdin is not None
@@ -94,12 +94,14 @@ def _compared() -> list[Row]:
     ]
 
 
-def _seconds(task: Callable[[], Any], times: int) -> float:
-    task()  # untimed, as theirs, and as in `medians`
-    start = time.process_time()
-    for _ in range(times):
+def _seconds(task: Callable[[], Any], least: float) -> float:
+    """Seconds of one call, of calls that take so long together; the first is untimed, as theirs."""
+    task()
+    start, calls = time.process_time(), 0
+    while (took := time.process_time() - start) < least:
         task()
-    return time.process_time() - start
+        calls += 1
+    return took / calls
 
 
 def _ask(child: subprocess.Popen[str], name: str) -> dict[str, Any]:
