@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from mappings import Case, MappingError, decode, dump_case, load_case
 from mappings.check import _explained, is_sound, is_whole
-from mappings.compiled import Seen, _Checking, _Writing, read
+from mappings.compiled import Seen, _Checking, _names_each, _Writing, read
+from mappings.concepts.document import MIME, SHA1
 from mappings.concepts.measurement import Measurement
 from mappings.explain import explained
 from mappings.shape import shapes
+from mappings.values import CODE, DATE, INSTANT, KEY, LANGUAGE, LINE, MOMENT, SLUG, UNFIT, URI, Text
 from tests.goldens import NAMES, case_bytes
 from tests.refusals import refusals
 from tests.strategies import Choose, chooser, same, seeded
@@ -254,3 +256,28 @@ def test_a_frozen_case_comes_out_of_the_reader() -> None:
 def test_the_compiled_text_names_each_field(text: Any) -> None:
     """A field that the text forgets would be lost, or unchecked."""
     assert all(f"made.{name}" in text.text for name in shapes(Measurement))
+
+
+@pytest.mark.parametrize(
+    ("text", "example"),
+    [
+        (KEY, "a-b"), (SLUG, "a.b"), (LANGUAGE, "de-AT"), (DATE, "2024-07-01"), (SHA1, "a" * 27 + "="),
+        (MOMENT, "2024-07-01T10:00:00.5Z"), (INSTANT, "2024-07-01T10:00:00.5+01:00"),
+    ],
+)  # fmt: skip
+def test_a_pattern_that_names_its_characters_needs_no_second_look(text: Text, example: str) -> None:
+    """Where a pattern names each character that may be, none that is unfit can stand anywhere."""
+    assert _names_each(text)
+    assert text.ok(example)
+    unfit = [char for char in map(chr, range(0x11000)) if UNFIT.search(char)]
+    for place in range(len(example) + 1):
+        for char in unfit:
+            assert not text.ok(example[:place] + char + example[place:])
+            assert not text.ok(example[:place] + char + example[place + 1 :])
+
+
+def test_what_can_be_printed_is_a_line() -> None:
+    """So a line that can be printed is asked nothing else, but whether there is one."""
+    assert all(LINE.ok(char) for char in map(chr, range(0x110000)) if char.isprintable())
+    assert not any(UNFIT.search(char) for char in map(chr, range(0x110000)) if char.isprintable())
+    assert not any(_names_each(text) for text in (LINE, CODE, URI, MIME))
