@@ -169,6 +169,7 @@ class Reading:
 
     def __init__(self, graph: Graph, node: Node) -> None:
         self.graph, self.node, self.problems = graph, node, node.problems
+        #: notes a part that stays in the rest
         self.unread = self.problems.append
 
     def inside(self, steps: Sequence[str | int], read: Callable[..., Any], *args: Any) -> Any:

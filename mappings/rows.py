@@ -95,11 +95,14 @@ class Rows(tuple[Row, ...]):
         """Say how the rows are read; a row whose ``member`` is not there is passed over."""
         extensions = [row for row in self if isinstance(row, Extension)]
         for row in self:
-            if row in extensions[1:]:
+            silent = type(row).read is Row.read and type(row).reads is Row.reads
+            if silent or row in extensions[1:]:  # which are read with the first of them
                 continue
-            if type(row).read is not Row.read or type(row).reads is not Row.reads:
-                with script.under(f"if {row.member!r} in {obj}:" if row.member else ""):
-                    read_listed(script, obj, extensions) if extensions[:1] == [row] else row.reads(script, obj)
+            with script.under(f"if {row.member!r} in {obj}:" if row.member else ""):
+                if row in extensions:
+                    read_listed(script, obj, extensions)
+                else:
+                    row.reads(script, obj)
 
     @cached_property
     def writing(self) -> Script:
