@@ -242,7 +242,7 @@ class At(Row):
 def taken(script: Script, codec: Codec, steps: str) -> str:
     """The expression that reads ``json``, which lies at ``steps``."""
     if isinstance(codec, ConceptCodec | Element):  # what they note inside gets its whole path
-        return f"by.inside({steps}, {script.name(codec.read)}, json, by)"
+        return f"by.inside({steps}, {script.name(codec.read, f'read_{codec.yields.__name__}')}, json, by)"
     return codec.takes(script, "json")
 
 
@@ -627,7 +627,7 @@ class Element(Said):
         script.say("if type(obj) is not dict or 'modifierExtension' in obj:")
         script.say("    no_modifier(need(obj, dict, 'a JSON object'))", "into = {}")
         self.rows.reads(script, "obj")
-        make = script.name(maker(self.yields))
+        make = script.name(maker(self.yields), "make")
         with script.under(f"if {' and '.join(f'{name!r} in into' for name in self.required) or True}:"):
             script.say("try:", f"    return {make}(**into)", "except ValueError:", "    pass")
         script.say(f"return build({make}, {self.required}, into)")
