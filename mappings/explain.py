@@ -128,6 +128,8 @@ def explained(document: Any) -> Case:
     """The `Case` of a document, checked one by one; raises `MappingError` that lists everything that is wrong."""
     if not isinstance(document, dict):
         raise MappingError(issue("wrong-type", "", "a JSON object: the case"))
+    if wire.depth(document) > wire.MAX_DEPTH:
+        raise MappingError(wire.TOO_DEEP)
     issues = list(wire.refuse_floats(document))
     case: Case | None = None
     try:

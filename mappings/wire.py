@@ -205,6 +205,11 @@ def counted(document: Any) -> tuple[Any, int]:
     except TypeError:
         other = Issue("wrong-type", "A value has a type that JSON does not have.", expected=_TYPES)
         raise MappingError(list(refuse_floats(document)) or other) from None
+    except RecursionError:
+        raise MappingError(TOO_DEEP) from None
+
+
+TOO_DEEP = Issue("too-deep", expected=f"{MAX_DEPTH} levels or fewer")
 
 
 def leaves(json: Any, apart: Collection[int] = ()) -> int:

@@ -59,6 +59,33 @@ def test_a_python_float_is_refused() -> None:
         Quantity(1.5, "mm")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("odd", [(1, 2), {1}, object(), Decimal("NaN"), b"x"])
+def test_a_python_value_that_json_does_not_have_is_refused(odd: object) -> None:
+    """In words, wherever it stands."""
+    for attempt in (
+        lambda: load_case({"patient": {"x": odd}}),
+        lambda: from_fhir({"resourceType": "Bundle", "x": [{"y": odd}]}),
+    ):
+        with pytest.raises(MappingError) as refused:
+            attempt()
+        assert all(issue.line() for issue in refused.value.issues)
+        assert {issue.code for issue in refused.value.issues} & {"wrong-type", "bad-number", "unknown-field"}
+
+
+def test_python_values_nested_without_end_are_refused() -> None:
+    """Bytes have a bound of their own; values may come from anywhere."""
+    deep: dict[str, object] = {}
+    for _ in range(5000):
+        deep = {"extension": [deep]}
+    for attempt in (
+        lambda: load_case({"patient": deep}),
+        lambda: from_fhir({"resourceType": "Bundle", "entry": [{"resource": deep}]}),
+    ):
+        with pytest.raises(MappingError) as refused:
+            attempt()
+        assert [issue.code for issue in refused.value.issues] == ["too-deep"]
+
+
 TIMES = ["2024", "2024-07", "2024-07-09", "2024-07-09T09:00:00Z", "2024-07-09T09:00:00.120-00:00",
          "2024-07-09T09:00:00+05:30", "2024-07-09T09:00:00+13:45"]  # fmt: skip
 
