@@ -160,7 +160,7 @@ def _opened(name: str) -> Iterator[tuple[IO[bytes], IO[bytes] | gzip.GzipFile]]:
             raw.close()
 
 
-def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, tuple[int, int, int], int]]:
+def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, Place, int]]:
     """Every line that is not blank, the place after it, and the bytes of the files read till there."""
     before = 0
     for number, name in enumerate(names):
@@ -179,7 +179,7 @@ def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, tuple[int
                             length += len(piece)
                         count, at = count + 1, at + length
                         if not blank:
-                            yield line, (number, count, at), before + (raw.tell() if packed else at)
+                            yield line, Place(number, count, at), before + (raw.tell() if packed else at)
         except (OSError, EOFError, zlib.error) as error:
             why = Issue("not-readable", f"The file cannot be read further: {type(error).__name__}.")
             yield (name, count + 1, at, why), Place(number + 1), before + size
@@ -199,10 +199,10 @@ def _batches(names: Sequence[str], start: Place) -> Iterator[Batch]:
         raw = line[-1]
         size += len(raw) if isinstance(raw, bytes) else 0
         if len(lines) == LINES or size >= BYTES:
-            yield Batch(lines, Place(*end), read)
+            yield Batch(lines, end, read)
             lines, size = [], 0
     if lines:
-        yield Batch(lines, Place(*end), read)
+        yield Batch(lines, end, read)
 
 
 # --- converting, in the workers -----------------------------------------------------------------
