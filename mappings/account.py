@@ -10,7 +10,7 @@ from mappings import lens, wire
 from mappings.codec import Unread
 from mappings.entries import type_shown, where
 from mappings.generated import is_generated
-from mappings.report import Disposition, Issue, Json, Report, Severity, new_issue
+from mappings.report import Disposition, Issue, Json, Report, Severity
 from mappings.resource import Graph, Node, members
 
 
@@ -90,13 +90,11 @@ def _rest(read: Accountable, node: Node, apart: list[str], report: Report) -> in
     for pointer, json in lens.rest(node.resource, old):
         error = reason(pointer)
         code = error.code if error else _code_of(pointer, json, read, node)
-        size = 1 if type(json) is str else wire.leaves(json)
+        size = wire.leaves(json)
         severity: Severity | None = None if code in _SOFT and code != "wrong-unit" else "warning"
-        report.issues.append(
-            new_issue(code=code if code in _SOFT else "unreadable-element", message=error.message if error else "",
-                      path=where(node, pointer), pointer=node.pointer + pointer,
-                      expected=error.expected if error else "", disposition="kept", leaves=size, severity=severity)
-        )  # fmt: skip
+        report.add(code if code in _SOFT else "unreadable-element", message=error.message if error else "",
+                   path=where(node, pointer), pointer=node.pointer + pointer, expected=error.expected if error else "",
+                   disposition="kept", leaves=size, severity=severity)  # fmt: skip
         count += size
     return count
 

@@ -48,9 +48,10 @@ class Index:
 
     def add(self, node: Node) -> None:
         """Add a resource that the document only implies."""
-        self._by_url[str(node.full_url)] = [node]
-        if _is_sure(str(node.full_url)):
-            self._sure[str(node.full_url)] = node
+        url = str(node.full_url)
+        self._by_url[url] = [node]
+        if _is_sure(url):
+            self._sure[url] = node
 
     def drop(self, node: Node) -> None:
         """Take away what was added."""

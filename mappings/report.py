@@ -438,8 +438,7 @@ class Issue:
         return out
 
 
-#: `Issue`, made faster, all by name: a document of others has many.
-new_issue = maker(Issue)
+_issue = maker(Issue)  # a document of others has many
 ISSUE_SYSTEM = "https://scleromyx.invalid/fhir/CodeSystem/issue"
 
 
@@ -474,7 +473,7 @@ class Report:
 
     def add(self, code: str, **more: Json) -> None:
         """Note one issue; see `Issue` for the names."""
-        self.issues.append(new_issue(code=code, **more))
+        self.issues.append(_issue(code=code, **more))
 
     @property
     def errors(self) -> list[Issue]:
