@@ -61,13 +61,18 @@ class Codec(Protocol):
     def read(self, json: Json, by: Reading) -> Any:
         """The value of the FHIR JSON; raises `Unread`."""
 
-    def takes(self, script: Script, json: str) -> str:
-        """The expression that reads the value of a variable: by `read`, unless what is surely right is seen at once."""
+    def reads(self, script: Script, json: str, steps: str) -> str:
+        """The expression that reads a variable, whose steps these are: by `read`, or in place what is surely right."""
         return f"{script.name(self.read)}({json}, by)"
 
     def writes(self, script: Script, value: str) -> str:
         """The expression that writes the value of an expression: by `write`, unless the codec says it in place."""
         return f"{script.name(self.write)}({value}, to)"
+
+
+def read_inside(codec: Codec, script: Script, json: str, steps: str) -> str:
+    """`Codec.reads` of a codec that notes what it cannot read inside the element: that gets its whole path."""
+    return f"by.inside({steps}, {script.name(codec.read, f'read_{codec.yields.__name__}')}, {json}, by)"
 
 
 class Said(Codec):
@@ -149,11 +154,11 @@ class Plain(Said):
             raise Unread("bad-value", "The number is too small.", f"{shape.least} or more")
         return value
 
-    def takes(self, script: Script, json: str) -> str:
+    def reads(self, script: Script, json: str, steps: str) -> str:
         if self.shape is None or self.shape.type is not str:
-            return super().takes(script, json)
+            return super().reads(script, json, steps)
         fits = "".join(f" and {script.name(text.test, 'fits')}({json})" for text in self.shape.texts)
-        return f"{json} if type({json}) is str{fits} else {super().takes(script, json)}"
+        return f"{json} if type({json}) is str{fits} else {super().reads(script, json, steps)}"
 
 
 def plain() -> Codec:
@@ -214,11 +219,11 @@ class Word(Said):
             raise Unread("unmapped-code", "The code is not one of the table.", self.expected())
         return word
 
-    def takes(self, script: Script, json: str) -> str:
+    def reads(self, script: Script, json: str, steps: str) -> str:
         if self.form != "code":
-            return super().takes(script, json)
+            return super().reads(script, json, steps)
         known = f"{script.name(self._by_code, 'words')}.get({json})"
-        return f"type({json}) is str and {known} or {super().takes(script, json)}"
+        return f"type({json}) is str and {known} or {super().reads(script, json, steps)}"
 
     def expected(self) -> str:
         """The codes that the table knows."""
@@ -347,6 +352,9 @@ class ConceptCodec(Codec):
         if not found and text is None:
             raise Unread("unreadable-element", "The concept has neither text nor a whole coding.")
         return _make_concept(text=text, codings=tuple(found))
+
+    def reads(self, script: Script, json: str, steps: str) -> str:
+        return read_inside(self, script, json, steps)
 
 
 _make_concept, _is_line = maker(Concept), LINE.test

@@ -29,7 +29,7 @@ from mappings.rows import (
     extension,
     inside,
     inside_extension,
-    missing,
+    require,
 )
 from mappings.shape import shapes
 from mappings.straight import Script
@@ -253,7 +253,7 @@ class Subject(Row):
         self.name, self.required = name, required
 
     def writes(self, script: Script, out: str) -> None:
-        script.say(f"{out}[{self.name!r}] = {{'reference': to.spelled.get('patient') or to.subject}}")
+        script.say(f"{out}[{self.name!r}] = {{'reference': to.subject_reference()}}")
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         if self.name not in obj and not self.required:
@@ -396,8 +396,7 @@ class ResourceMap:
         if "implicitRules" in node.resource:
             raise Unread("modifier", "implicitRules may change what the resource means.").at("implicitRules")
         self.rows.read(node.resource, by, node.into)
-        if not all(map(node.into.__contains__, self.required)):
-            raise missing(self.required, node.into)
+        require(self.required, node.into)
 
     def make(self, node: Node) -> Any:
         """The item of a node that was read, and of the shares and parts that were put into it."""

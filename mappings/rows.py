@@ -14,7 +14,7 @@ from dataclasses import MISSING, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mappings.codec import Codec, ConceptCodec, ReferenceCodec, Said, Unread, _need, has_code, no_modifier, term_json
+from mappings.codec import Codec, ReferenceCodec, Said, Unread, _need, has_code, no_modifier, read_inside, term_json
 from mappings.compiled import maker
 from mappings.report import Json
 from mappings.shape import Shape, shapes
@@ -214,7 +214,7 @@ class At(Row):
     def takes(self, script: Script, at: str) -> None:
         """Say what becomes of the ``json`` that lies ``at`` these steps."""
         if not self.shape.many:
-            return script.say(f"into[{self.field!r}] = {taken(script, self.codec, at)}")
+            return script.say(f"into[{self.field!r}] = {self.codec.reads(script, 'json', at)}")
         script.say(f"found = read_many(need(json, list, 'a JSON array'), {script.name(self.codec, 'codec')}, by, {at})")
         with script.under("if found:"):
             script.say(f"into[{self.field!r}] = distinct({script.name(self.shape, 'shape')}, found)")
@@ -237,13 +237,6 @@ class At(Row):
                 raise fault
         except Unread as error:
             _left(error.at(*path.at), self.shape.required, by)
-
-
-def taken(script: Script, codec: Codec, steps: str) -> str:
-    """The expression that reads ``json``, which lies at ``steps``."""
-    if isinstance(codec, ConceptCodec | Element):  # what they note inside gets its whole path
-        return f"by.inside({steps}, {script.name(codec.read, f'read_{codec.yields.__name__}')}, json, by)"
-    return codec.takes(script, "json")
 
 
 @contextmanager
@@ -292,7 +285,7 @@ class OnlyOne(At):
         self.path.puts(script, out, self.codec.writes(script, f"item.{self.field}[0]"))
 
     def takes(self, script: Script, at: str) -> None:
-        script.say(f"into[{self.field!r}] = ({taken(script, self.codec, at)},)")
+        script.say(f"into[{self.field!r}] = ({self.codec.reads(script, 'json', at)},)")
 
 
 def only_one(path: str, codec: Codec, field: str) -> Row:
@@ -537,7 +530,7 @@ class Listed(Row):
 
     def finds(self, script: Script) -> None:
         """Say how ``json`` becomes a value; of several for one, the first."""
-        value = taken(script, self.codec, f"({self.where},)")
+        value = self.codec.reads(script, "json", f"({self.where},)")
         script.say(f"{self.found}.append({value})" if self.shape.many else f"into.setdefault({self.field!r}, {value})")
 
     @property
@@ -554,7 +547,6 @@ def read_listed(script: Script, obj: str, rows: Sequence[Listed]) -> None:
         script.under(f"for index, json in enumerate(listed({obj}, {rows[0].member!r})):"),
         script.under("if type(json) is dict:"),
     ):
-        script.say("url = json.get('url')")
         for place, row in enumerate(rows):  # of extensions, which differ by their url, one fits
             with (
                 script.under(f"{'el' if place else ''}if {row.ours(script)}:"),
@@ -588,7 +580,7 @@ class Extension(Listed):
         script.say(f"made.append({{{head}, {self.name!r}: {self.codec.writes(script, one)}}})")
 
     def ours(self, script: Script) -> str:
-        return f"url == {self.url!r}"
+        return f"json.get('url') == {self.url!r}"
 
     @property
     def where(self) -> str:
@@ -627,27 +619,27 @@ class Element(Said):
         script.say("if type(obj) is not dict or 'modifierExtension' in obj:")
         script.say("    no_modifier(need(obj, dict, 'a JSON object'))", "into = {}")
         self.rows.reads(script, "obj")
-        make = script.name(maker(self.yields), "make")
-        with script.under(f"if {' and '.join(f'{name!r} in into' for name in self.required) or True}:"):
-            script.say("try:", f"    return {make}(**into)", "except ValueError:", "    pass")
-        script.say(f"return build({make}, {self.required}, into)")
+        script.say(f"return build({script.name(maker(self.yields), 'make')}, {self.required}, into)")
         return script.compiled()
+
+    def reads(self, script: Script, json: str, steps: str) -> str:
+        return read_inside(self, script, json, steps)
 
 
 def build(make: Callable[..., Any], required: tuple[str, ...], into: dict[str, Any]) -> Any:
     """The dataclass from what was read."""
-    if not all(map(into.__contains__, required)):
-        raise missing(required, into)
+    require(required, into)
     try:
         return make(**into)
     except ValueError as error:
         raise Unread("bad-value", "The element contradicts itself.", str(error)) from None
 
 
-def missing(required: tuple[str, ...], into: dict[str, Any]) -> Unread:
-    """What was not read and must be there."""
-    names = ", ".join(name for name in required if name not in into)
-    return Unread("missing-field", f"Nothing gives {names}.", "the element that gives it")
+def require(required: tuple[str, ...], into: dict[str, Any]) -> None:
+    """Raise `Unread` for what was not read and must be there."""
+    if not all(map(into.__contains__, required)):
+        names = ", ".join(name for name in required if name not in into)
+        raise Unread("missing-field", f"Nothing gives {names}.", "the element that gives it")
 
 
 def bind_all(cls: type, rows: Rows, besides: tuple[str, ...] = ()) -> tuple[str, ...]:
