@@ -16,6 +16,7 @@ from adapter.cli import options
 from adapter.cli.messages import refusing
 from adapter.files import STREAM, hidden
 from adapter.line import Task
+from adapter.memory import settle
 from adapter.verify import Verify
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def _here(
     names = input_files(inputs)
     _check(names, paths, resume)
     jobs, start, stopped = jobs or _cores(), time.monotonic(), ""
+    if jobs == 1:  # this process is then the one that converts
+        settle()
     state = before = State()
     try:
         with (
