@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +20,7 @@ from urllib.request import urlopen
 
 from adapter.fetching import TYPES
 from mappings import decode, encode
+from tests.listening import Listening
 from tests.ports import free_port
 
 Json = Any
@@ -93,8 +94,7 @@ class Fake:
                 """Answer a Bundle."""
                 fake._handle(self, decode(self.rfile.read(int(self.headers["Content-Length"]))))
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
+        self._http = Listening(("127.0.0.1", 0), Handler)
         if tls is not None:
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self.base = f"http{'s' * (tls is not None)}://127.0.0.1:{self._http.server_address[1]}/fhir"

@@ -10,7 +10,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from adapter.keys import Keys, new_key
 from adapter.service import create_app, tokens
 from adapter.service.callers import OPEN
 from adapter.settings import Settings
+from tests.listening import Listening
 
 ISSUER, AUDIENCE = "https://issuer.example", "adapter"
 RSA, OTHER, EC = (
@@ -58,7 +59,7 @@ class Issuer:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = Listening(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from tests.listening import Listening
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = (ROOT / "examples" / "published-case" / "case.json").read_bytes()
 MINIMAL = (ROOT / "examples" / "minimal" / "case.json").read_bytes()
 
 
-class Proxy(ThreadingHTTPServer):
+class Proxy(Listening):
     """Passes requests on to the endpoint; the first of them get the scripted statuses instead."""
-
-    daemon_threads = True
 
     def __init__(self, behind: int, script: list[tuple[int, str | None]] | None = None, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
