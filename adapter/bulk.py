@@ -12,21 +12,16 @@ from __future__ import annotations
 import fcntl
 import glob
 import gzip
-import multiprocessing
 import os
-import signal
 import sys
-import threading
 import time
 import zlib
 from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from multiprocessing import forkserver
-from multiprocessing.context import BaseContext
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -34,8 +29,8 @@ import msgspec
 
 from adapter.files import STREAM, Growing, hidden, open_hidden
 from adapter.line import MAX_LINE, Done, Task, convert, too_long
-from adapter.memory import settle
 from adapter.reporting import terms_version
+from adapter.workers import Gone, Workers
 from mappings import Issue, MappingError, __version__, decode, encode
 
 LINES, BYTES = 128, 128 * 2**10  # a batch is full with either
@@ -236,52 +231,27 @@ def _bytes(lines: list[bytes], packed: bool) -> bytes:
     return gzip.compress(data, 6, mtime=0) if packed and data else data
 
 
-def _server() -> BaseContext:
-    """What starts the workers: a process that has the modules loaded already, and leaves Ctrl-C to us as they do."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return context
-
-
-def _begin() -> None:
-    """A worker does not outlive its parent; what is loaded is no business of its garbage collector."""
-    settle()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    if (parent := multiprocessing.parent_process()) is not None:
-        parent.join()
-        os._exit(1)
-
-
 def _made(task: Task, form: Form, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Made]]:
     """Each batch and what became of it, in order; raises `Stopped` if a worker is gone."""
+    work = partial(make, task, form)
     if jobs == 1:
         for batch in batches:
-            yield batch, make(task, form, batch.lines)
+            yield batch, work(batch.lines)
         return
-    with ProcessPoolExecutor(jobs, _server(), _begin) as pool:
-        waiting: deque[tuple[Batch, Future[Made]]] = deque()
+    waiting: deque[tuple[Batch, Future[Made]]] = deque()
+    with Workers(work, jobs, __name__) as workers:
         try:
             for batch in batches:
-                waiting.append((batch, pool.submit(make, task, form, batch.lines)))
+                waiting.append((batch, workers.submit(batch.lines)))
                 if len(waiting) > AHEAD * jobs:
                     first, made = waiting.popleft()
                     yield first, made.result()
             while waiting:
                 first, made = waiting.popleft()
                 yield first, made.result()
-        except BrokenProcessPool:
+        except Gone:
             why = "A worker process is gone: it was killed, perhaps for want of memory (fewer --jobs need less)."
             raise Stopped(why) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 # --- the run ------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from tests.archive import cases, spoilt, write
 
 ROOT = Path(__file__).parent.parent
 INSTANT = "2024-07-15T10:00:00Z"
+STARTED: list[subprocess.Popen[bytes]] = []
 
 
 def run(*arguments: str | Path, stdin: bytes = b"") -> Result:
@@ -41,7 +42,19 @@ def command(*arguments: str | Path) -> list[str]:
 
 def start(*arguments: str | Path, **more: Any) -> subprocess.Popen[bytes]:
     """The command as a process group of its own."""
-    return subprocess.Popen(command(*arguments), cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True, **more)
+    process = subprocess.Popen(command(*arguments), cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True, **more)
+    STARTED.append(process)
+    return process
+
+
+@pytest.fixture(autouse=True)
+def _nothing_outlives_its_test() -> Iterator[None]:
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def bundles(lines: list[bytes], **options: Any) -> bytes:
@@ -371,6 +384,12 @@ def await_progress(process: subprocess.Popen[bytes], out: Path) -> None:
         time.sleep(0.01)
 
 
+def deaf(pid: int) -> bool:
+    """Whether the process does not hear Ctrl-C, from its first instruction on."""
+    blocked = Path(f"/proc/{pid}/status").read_text().partition("SigBlk:")[2].split()[0]
+    return bool(int(blocked, 16) >> (signal.SIGINT - 1) & 1)
+
+
 def workers(process: subprocess.Popen[bytes]) -> list[int]:
     """The processes that this one started, and theirs, without those that only serve."""
     table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
@@ -426,6 +445,23 @@ def test_a_dead_worker_is_an_error_and_not_a_hang(large: Path, tmp_path: Path) -
 
 
 @pytest.mark.xdist_group("bulk")
+@pytest.mark.parametrize("nth", [0, 1])
+def test_a_worker_that_dies_while_it_writes_is_no_hang(large: Path, tmp_path: Path, nth: int) -> None:
+    """The rest of its message never comes: nobody waits for it."""
+    out = tmp_path / "out"
+    process = start("to-fhir", large, "-o", out, "--jobs", 2)
+    await_progress(process, out)
+    os.kill(process.pid, signal.SIGSTOP)
+    time.sleep(2)  # nobody reads what they write, which is more than a pipe holds
+    os.kill(workers(process)[nth], signal.SIGKILL)
+    os.kill(process.pid, signal.SIGCONT)
+    told = process.communicate(timeout=60)[1].decode()
+    assert (process.returncode, out.exists()) == (1, False)
+    assert all(words in told for words in ("A worker process is gone", "--resume"))
+    assert "Traceback" not in told
+
+
+@pytest.mark.xdist_group("bulk")
 def test_ctrl_c_leaves_a_state_to_resume_and_no_process(large: Path, tmp_path: Path) -> None:
     """It ends soon, says how to go on, and a second process at the same result is refused meanwhile."""
     out = tmp_path / "out"
@@ -434,6 +470,7 @@ def test_ctrl_c_leaves_a_state_to_resume_and_no_process(large: Path, tmp_path: P
     await_progress(process, out)
     second = run(*arguments, "--resume")
     assert (second.exit_code, "Another process is at this result" in second.stderr) == (2, True)
+    assert [deaf(pid) for pid in workers(process)] == [True, True]
     os.killpg(process.pid, signal.SIGINT)
     told = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 1
