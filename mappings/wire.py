@@ -203,10 +203,7 @@ def counted(document: Any) -> tuple[Any, int]:
     try:
         return document, leaves(document)
     except TypeError:
-        other = Issue("wrong-type", "A value has a type that JSON does not have.", expected=_TYPES)
-        raise MappingError(list(refuse_floats(document)) or other) from None
-    except RecursionError:
-        raise MappingError(TOO_DEEP) from None
+        raise MappingError(_not_plain(document)) from None
 
 
 TOO_DEEP = Issue("too-deep", expected=f"{MAX_DEPTH} levels or fewer")
@@ -215,19 +212,38 @@ TOO_DEEP = Issue("too-deep", expected=f"{MAX_DEPTH} levels or fewer")
 def leaves(json: Any, apart: Collection[int] = ()) -> int:
     """How many leaves a plain JSON value has; an empty object or array counts as one.
 
-    What is in it and ``apart`` (by its `id`) does not count. Raises `TypeError` for what is not plain.
+    What is in it and ``apart`` (by its `id`) does not count. Raises `TypeError` for what is not plain, and
+    `MappingError` (too-deep).
     """
-    kind = type(json)
-    if not json or (kind is not dict and kind is not list):
-        json, kind = (json,), tuple
+    return _leaves({"": json}, apart, 0)
+
+
+def _leaves(json: dict[str, Any], apart: Collection[int], level: int) -> int:
+    """The leaves of an object that so many others are around."""
+    if level >= _LAST and level + depth(json, 2) > MAX_DEPTH + 1:
+        raise MappingError(TOO_DEEP)
     count = 0
-    for one in json.values() if kind is dict else json:
+    for one in json.values():
         kind = type(one)
         if kind is str:
             count += 1
-        elif (kind is dict or kind is list) and one:
+        elif kind is dict and one:
             if not apart or id(one) not in apart:
-                count += leaves(one, apart)
+                count += _leaves(one, apart, level + 1)
+        elif kind is list and one:
+            for item in one:  # here, since nearly half of all objects are in a list
+                kind = type(item)
+                if kind is dict and item:
+                    if not apart or id(item) not in apart:
+                        count += _leaves(item, apart, level + 2)
+                elif kind is str:
+                    count += 1
+                elif kind is list:
+                    count += _leaves({"": item}, apart, level + 1)
+                elif kind in _JSON or (kind is Decimal and item.is_finite()):
+                    count += 1
+                else:
+                    raise TypeError(kind)
         elif kind in _JSON or (kind is Decimal and one.is_finite()):
             count += 1
         else:
@@ -235,8 +251,17 @@ def leaves(json: Any, apart: Collection[int] = ()) -> int:
     return count
 
 
+_LAST = MAX_DEPTH - 1  # a list in an object that is so deep is the deepest that may be
 _JSON = frozenset((int, bool, NoneType, dict, list, str))
 _TYPES = "dict, list, str, int, Decimal, bool or None"
+
+
+def _not_plain(document: Any) -> list[Issue]:
+    other = Issue("wrong-type", "A value has a type that JSON does not have.", expected=_TYPES)
+    try:
+        return list(refuse_floats(document)) or [other]
+    except RecursionError:
+        return [TOO_DEEP]
 
 
 def refuse_floats(value: Any, pointer: str = "") -> Iterator[Issue]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -84,6 +85,41 @@ def test_python_values_nested_without_end_are_refused() -> None:
         with pytest.raises(MappingError) as refused:
             attempt()
         assert [issue.code for issue in refused.value.issues] == ["too-deep"]
+
+
+LAYERS = [b'{"a":%s}', b"[%s]", b'{"a":[%s]}', b'[{"a":%s},{}]', b'{"b":0,"a":[[%s]]}']
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("core", [b"1", b"{}", b"[]", b'{"a":"b"}', b'["b"]'])
+def test_values_may_be_as_deep_as_bytes(layer: bytes, core: bytes) -> None:
+    """One level more is refused of both."""
+    verdicts = set()
+    for count in range(15, MAX_DEPTH + 2):
+        raw = core
+        for _ in range(count):
+            raw = layer % raw
+        given = _refused(json.loads(raw))
+        assert given == _refused(raw)
+        verdicts.add(given)
+    assert verdicts == {(), ("too-deep",)}
+
+
+def _refused(document: object) -> tuple[str, ...]:
+    try:
+        as_plain(document)
+    except MappingError as error:
+        return tuple(issue.code for issue in error.issues)
+    return ()
+
+
+def test_values_in_a_circle_are_refused() -> None:
+    """Where there are several ways round, too; and where something else is wrong as well."""
+    parent: dict[str, object] = {"children": [{}, {}, {}]}
+    for child in parent["children"]:  # type: ignore[attr-defined]
+        child["parent"] = parent
+    assert _refused(parent) == ("too-deep",)
+    assert _refused({"first": 0.5} | parent) == ("too-deep",)
 
 
 TIMES = ["2024", "2024-07", "2024-07-09", "2024-07-09T09:00:00Z", "2024-07-09T09:00:00.120-00:00",
