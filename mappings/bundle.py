@@ -9,7 +9,7 @@ from typing import Any
 
 from mappings import wire
 from mappings.case import Case
-from mappings.check import plan, problems
+from mappings.check import need_case, plan, problems
 from mappings.composition import composition
 from mappings.generated import SOFTWARE_ID, frame, provenance, request, resource_id, software
 from mappings.onto import write_onto
@@ -21,6 +21,7 @@ from mappings.values import INSTANT
 
 TYPES = ("collection", "document", "transaction")
 MODES = ("put", "conditional-update")
+_PATIENT = re.compile(r"(https?://[^\s|]+/)?Patient/[A-Za-z0-9.-]{1,64}")
 
 
 def to_fhir(
@@ -50,6 +51,7 @@ def to_fhir(
 
     Raises `MappingError` that lists everything wrong with the case or the options.
     """
+    need_case(case)
     issues = [*_option_issues(bundle_type, mode, subject, now), *problems(case)]
     if issues:
         raise MappingError(issues)
@@ -101,11 +103,11 @@ def _option_issues(bundle_type: str, mode: str, subject: str | None, now: str | 
         found.append(wrong("bundle_type", f"one of {', '.join(TYPES)}"))
     if mode not in MODES:
         found.append(wrong("mode", f"one of {', '.join(MODES)}"))
-    if subject is not None and not re.fullmatch(r"(https?://[^\s|]+/)?Patient/[A-Za-z0-9.-]{1,64}", subject):
+    if subject is not None and not (isinstance(subject, str) and _PATIENT.fullmatch(subject)):
         found.append(wrong("subject", "a reference to a Patient, such as Patient/123"))
     if subject is not None and bundle_type != "transaction":
         found.append(wrong("subject", "bundle_type transaction: other Bundles hold their Patient"))
-    if now is not None and not INSTANT.ok(now):
+    if now is not None and not (isinstance(now, str) and INSTANT.ok(now)):
         found.append(wrong("now", INSTANT.meaning))
     return found
 

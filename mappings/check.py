@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 from mappings.case import SECTIONS, Case
 from mappings.choices import WhenRow
 from mappings.compiled import Seen, look
-from mappings.report import Issue
+from mappings.report import Issue, MappingError
 from mappings.resource import Planned, ResourceMap
 from mappings.shape import Shape, shapes, unit_paths
 from mappings.values import GREATEST, UNFIT, Item, Quantity, Relative, ValueOrAbsent, When
@@ -86,6 +86,13 @@ def _chosen(shape: Shape, value: Any) -> Shape:
         if isinstance(value, str) == (choice.type is str):
             return choice
     return shape
+
+
+def need_case(value: Any) -> None:
+    """Raise `MappingError` (wrong-type) for what is no `Case`: a document that was not loaded, say."""
+    if not isinstance(value, Case):
+        expected = "a Case, which load_case makes of a document"
+        raise MappingError(Issue("wrong-type", "This is no Case.", path="case", expected=expected))
 
 
 def problems(root: Any) -> list[Issue]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from mappings.case import ALTERNATES, TABLES
@@ -34,6 +35,7 @@ for _table in (*TABLES, *ALTERNATES):
 IMPLIED = ("course-derived", "cycle-grouped", "panel-derived")
 #: Elements that name the subject of a resource.
 _SUBJECTS = ("subject", "patient")
+_ASK = "Ask for one of these, by its id, Patient/id or fullUrl."
 _PATIENT = re.compile(r"(.*/)?Patient/([A-Za-z0-9.-]{1,64})")
 
 
@@ -62,7 +64,7 @@ class Received:
     def _one_patient(self, wanted: str | None, identity: tuple[str, str] | None) -> Node:
         """The Patient; without one, the subject that the resources name, and of whom little else is known."""
         patients = [n for n in self.nodes if n.type == "Patient" and n.refused is None and n.container is None]
-        patients = patients or self._subjects()
+        patients = everyone = patients or self._subjects()
         if wanted is not None:
             names = ((n.full_url, n.resource.get("id"), f"Patient/{n.resource.get('id')}") for n in patients)
             patients = [n for n, name in zip(patients, names, strict=True) if wanted in name]
@@ -74,10 +76,13 @@ class Received:
             return patients[0]
         root = self.document["resourceType"]
         path, pointer = (f"{root}.entry", "/entry") if root == "Bundle" else (root, "")
+        found = f"Patients at {', '.join(_place(node) for node in (patients or everyone)[:20])}."
         if patients:
-            found = f"Patients at {', '.join(_place(node) for node in patients[:20])}."
             raise MappingError(Issue("several-patients", found, path, pointer, "one Patient"))
-        raise MappingError(Issue("no-patient", "", path, pointer, "one Patient"))
+        issue = Issue("no-patient", "", path, pointer, "one Patient")
+        if everyone:
+            issue = replace(issue, message=f"None is the Patient that is asked for. {found}", remedy=_ASK)
+        raise MappingError(issue)
 
     def _subjects(self) -> list[Node]:
         """The patients that the resources name as their subject and that are no entries: contained, or elsewhere."""

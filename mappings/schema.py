@@ -8,7 +8,7 @@ from typing import Any
 
 from mappings import wire
 from mappings.case import Case
-from mappings.check import approve, is_whole
+from mappings.check import approve, is_whole, need_case
 from mappings.compiled import Seen, read, write
 from mappings.report import Json
 from mappings.shape import Shape, shapes
@@ -34,7 +34,11 @@ def load_case(source: bytes | str | dict[str, Any]) -> Case:
 
 
 def dump_case(case: Case) -> dict[str, Any]:
-    """The case document as plain JSON values; numbers are `Decimal` and keep their digits."""
+    """The case document as plain JSON values; numbers are `Decimal` and keep their digits.
+
+    Raises `MappingError` for what is no `Case`.
+    """
+    need_case(case)
     return write(case)
 
 

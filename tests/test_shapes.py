@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mappings import encode, from_fhir, to_fhir
+from mappings import MappingError, encode, from_fhir, to_fhir
 from tests.foreign import leaves
 from tests.sent import (
     PATIENT,
@@ -311,6 +311,17 @@ def test_edit_of_one_of_two_patients() -> None:
 def test_no_patient_is_refused(document: Json) -> None:
     """Nothing in the document says whose it is."""
     assert [i.code for i in refused(document)] == ["no-patient"]
+
+
+@pytest.mark.parametrize("document", [TWO, bundle(W60)], ids=["two", "a subject"])
+def test_a_patient_who_is_not_there_is_refused(document: Json) -> None:
+    """Those who are there are named, and who is asked for is not: it may be a name."""
+    with pytest.raises(MappingError) as error:
+        from_fhir(document, patient="Jane")
+    (issue,) = error.value.issues
+    assert (issue.code, "Jane" in issue.line()) == ("no-patient", False)
+    assert "at entry " in issue.text or "of entry " in issue.text
+    assert "Patient/id" in issue.what_to_do
 
 
 def test_subjects_of_two_patients_are_refused() -> None:

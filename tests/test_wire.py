@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from mappings import MappingError, decode, encode, from_fhir, load_case, to_fhir
+from mappings import MappingError, decode, dump_case, encode, from_fhir, load_case, to_fhir
 from mappings.lens import merge, rest
 from mappings.values import Period, Quantity, When, in_order
 from mappings.wire import MAX_DEPTH, as_plain
@@ -111,6 +112,16 @@ def _refused(document: object) -> tuple[str, ...]:
     except MappingError as error:
         return tuple(issue.code for issue in error.issues)
     return ()
+
+
+@pytest.mark.parametrize("given", [b"{}", {}, None, [], {"schema_version": "1.0"}], ids=repr)
+def test_what_is_no_case_is_refused_as_such(given: Any) -> None:
+    """Whoever forgets load_case is told of it."""
+    for call in (to_fhir, dump_case):
+        with pytest.raises(MappingError) as refused:
+            call(given)
+        (issue,) = refused.value.issues
+        assert (issue.code, "load_case" in issue.expected) == ("wrong-type", True)
 
 
 def test_values_in_a_circle_are_refused() -> None:
