@@ -130,8 +130,9 @@ class Read:
             if node.owner is not None:
                 self._children.setdefault((id(node.owner), node.slot), []).append(node)
         self._of_item: dict[int, list[Node]] = {}
+        self._crowded = False
         self.case = self._case()
-        self.settled = self._refuse_what_breaks_rules()
+        self.settled = not self._crowded and self._refuse_what_breaks_rules()
         if self.settled:
             self.optional_codes = any(node.licensed for node in self.nodes)
             self._plan()
@@ -140,14 +141,18 @@ class Read:
 
     def _case(self) -> Case:
         patient = self.received.patient
+        many = {name: shape.many for name, shape in shapes(Case).items()}
         sections: dict[str, Any] = {name: [] for name, _ in SECTIONS}
         for shares in _items([node for node in self.nodes if node.owner is None]):
             table = shares[0].table
             assert table is not None
-            sections[_SECTION[table]].append(self._item(shares))
+            section = _SECTION[table]
+            if sections[section] and not many[section]:
+                self._turn_away(shares)
+            else:
+                sections[section].append(self._item(shares))
         system, case_id = self.received.identity
         language = patient.resource.get("language") or self.received.document.get("language")
-        many = {name: shape.many for name, shape in shapes(Case).items()}
         root: dict[str, Any] = {
             name: tuple(found) if many[name] else found[0] for name, found in sections.items() if found
         }
@@ -165,12 +170,22 @@ class Read:
             name = table.spread.field
             node.into[name] = tuple(value for share in shares for value in share.into.get(name, ())[:1])
         for row in table.each:
-            parts = tuple(self._item(s) for s in _items(self._children.get((id(node), row.field), [])))
+            found = _items(self._children.get((id(node), row.field), []))
+            if not row.shape.many:
+                for surplus in found[1:]:
+                    self._turn_away(surplus)
+            parts = tuple(self._item(one) for one in (found if row.shape.many else found[:1]))
             if parts:
                 node.into[row.field] = parts if row.shape.many else parts[0]
         item = table.make(node)
         self._of_item[id(item)] = shares
         return item
+
+    def _turn_away(self, shares: list[Node]) -> None:
+        """A second item where the case has room for one is not read."""
+        self._crowded = True
+        for node in shares:
+            node.table, node.refused = None, Unread("second", "The case has room for one of these.", "one")
 
     def _recorded(self) -> str | None:
         for node in self.all_nodes:
