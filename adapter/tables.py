@@ -165,7 +165,8 @@ _FOLLOWS = {
 @lines.register
 def _follows(row: Derived | Owner | Subject, at: Place) -> Iterator[Line]:
     element = ".".join(row.path.steps) if isinstance(row, Derived) else row.name
-    yield at.line("", _word(row), element, fixed=_FOLLOWS[type(row)])
+    word = next(word for kind, word in _FOLLOWS.items() if isinstance(row, kind))
+    yield at.line("", _word(row), element, fixed=word)
 
 
 @lines.register

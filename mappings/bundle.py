@@ -43,8 +43,8 @@ def to_fhir(
     ``bundle_type`` is ``collection``, ``document`` (needs ``recorded`` or ``now``) or
     ``transaction`` (``mode`` ``put`` or ``conditional-update``; always without ``literature``).
     ``subject`` ("Patient/123") binds a transaction to a Patient that exists instead of writing
-    one. ``onto`` is a received Bundle to write the facts back to: what is foreign in it stays,
-    and its type, ids and references are its own; ``remove`` also removes what the case no longer
+    one. ``onto`` is a received Bundle of this case to write the facts back to: what is foreign in
+    it stays, and its type, ids and references are its own; ``remove`` also removes what the case no longer
     has. ``now`` is the time of making where the case has no ``recorded``. ``optional_codes`` adds
     licensed SNOMED CT codings, which reading then returns as part of the case. ``report`` is
     filled, if given; ``tick`` is called once a resource, and may raise to end the work.

@@ -1,17 +1,19 @@
 """Rows for references, and for items that become several resources.
 
-``references`` in a list that several fields share; ``owner`` from a part back to its item;
-``each`` for parts with a table of their own; ``spread`` where R4 has room for one value and the
-item has many; ``unused`` for what an alternative cannot hold.
+``references`` in a list that several fields share; ``following`` for those that follow from
+others; ``owner`` from a part back to its item; ``each`` for parts with a table of their own;
+``spread`` where R4 has room for one value and the item has many; ``unused`` for what an
+alternative cannot hold.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from mappings.codec import Codec, ReferenceCodec, Unread, no_modifier
 from mappings.report import Json
-from mappings.rows import OnlyOne, Row, Shapes, _list
+from mappings.rows import Derived, OnlyOne, Row, Shapes, _list
 from mappings.straight import Script
 
 if TYPE_CHECKING:
@@ -46,6 +48,23 @@ class References(Row):
 def references(name: str, field: str) -> Row:
     """A field of keys in a list of references."""
     return References(name, field)
+
+
+class Following(Derived):
+    """References that follow from the item or its owner; of those that are received their spelling is kept."""
+
+    def __init__(self, name: str, make: Callable[[Any, Writing], Iterable[str]]) -> None:
+        super().__init__(name, lambda item, to: [{"reference": ref} for ref in make(item, to)] or None)
+        self.name = self.member = name
+
+    def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        for json in _list(obj, self.name):
+            by.spell(json)
+
+
+def following(name: str, make: Callable[[Any, Writing], Iterable[str]]) -> Row:
+    """A list of references that others need and that follow from the case: they are no facts of their own."""
+    return Following(name, make)
 
 
 class Owner(Row):

@@ -15,6 +15,7 @@ from mappings.entries import REMOVED, put_back, where
 from mappings.generated import SOFTWARE_ID, is_generated, provenance, request
 from mappings.planning import identify, writing
 from mappings.reading import Read, read
+from mappings.received import case_items
 from mappings.report import Issue, Json, MappingError, Report
 from mappings.resource import Node, Planned, Writing, adopt
 
@@ -32,6 +33,7 @@ def write_onto(
     """The received document with the case's facts written over what was read from it."""
     document = wire.as_plain(document)
     was = read(document, None, (case.case_system, case.case_id), tick)
+    _same_person(was, case, report)
     old = {id(node): was.written(node) for node, _ in was.matched}
     told = {id(node): was.written(node, told=True) for node, _ in was.matched if node.derived}
     plans = list(plan(case))
@@ -155,6 +157,16 @@ def _by_identifier(was: Read, node: Node, name: str) -> str | None:
     except Unread:
         return None
     return target.key if target is not None else None
+
+
+def _same_person(was: Read, case: Case, report: Report) -> None:
+    """Refuse a document whose Patient is marked as that of other cases; say where one without a mark may be anyone."""
+    patient, identity = was.received.patient, (case.case_system, case.case_id)
+    marked = case_items(patient)
+    if marked and all(mark[:2] != identity for mark in marked):
+        raise _no_room("The Patient is that of another case.", "a Bundle of this case, by case_system and case_id")
+    if not marked and was.received.identity != identity:
+        report.add("other-identity", path=where(patient, ""), pointer=patient.pointer)
 
 
 def _refuse_no_place(was: Read, case: Case, matched: list[tuple[Node, Planned]], report: Report) -> None:

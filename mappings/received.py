@@ -49,7 +49,7 @@ class Received:
         #: the resource that a Reference of a node means; None if it leads out of the document
         self.resolve = self.index.resolve
         self.patient = self._one_patient(patient, identity)
-        self.identity = _identity(self.patient)
+        self.identity = _identity(self.patient, identity)
         #: every node, and the patient where only references name one
         self.everyone = self.nodes if self.patient.index >= 0 else [self.patient, *self.nodes]
         for node in self.everyone:
@@ -57,7 +57,7 @@ class Received:
                 node.table = self._table(node)
                 if node.table is not None and (error := doubt(node, node.table, self.patient, self.index)):
                     node.table, node.refused = None, error
-                if is_part(node.resource) and not _case_items(node):
+                if is_part(node.resource) and not case_items(node):
                     node.notes.append(("subsetted", ""))
         self._name()
 
@@ -69,7 +69,7 @@ class Received:
             names = ((n.full_url, n.resource.get("id"), f"Patient/{n.resource.get('id')}") for n in patients)
             patients = [n for n, name in zip(patients, names, strict=True) if wanted in name]
         if len(patients) > 1 and identity is not None:
-            patients = [n for n in patients if _identity(n) == identity] or patients
+            patients = [n for n in patients if _identity(n, identity) == identity] or patients
         if len(patients) == 1:
             if patients[0].index < 0:
                 self.index.add(patients[0])
@@ -208,10 +208,11 @@ def _place(node: Node) -> str:
     return " ".join(step for step in node.pointer.split("/")[1:] if step != "resource") or "the document"
 
 
-def _identity(patient: Node) -> tuple[str, str]:
-    """(case_system, case_id): from the case's own identifier, else from where the patient lives."""
-    for system, case_id, _ in _case_items(patient):
-        return system, case_id
+def _identity(patient: Node, wanted: tuple[str, str] | None = None) -> tuple[str, str]:
+    """(case_system, case_id): from the case's own identifier, the wanted or the first, else from where it lives."""
+    marked = [item[:2] for item in case_items(patient)]
+    if marked:
+        return wanted if wanted is not None and wanted in marked else marked[0]
     id_ = patient.resource.get("id")
     root = RESTFUL.fullmatch(patient.full_url or "")
     if root and URI.ok(root[1]) and SLUG.ok(root[3]):
@@ -235,7 +236,7 @@ def _marked(node: Node) -> list[tuple[str, str, str]]:
     return found
 
 
-def _case_items(node: Node) -> list[tuple[str, str, str]]:
+def case_items(node: Node) -> list[tuple[str, str, str]]:
     """(case_system, case_id, key) of the identifiers that mark the resource as an item of a case."""
     told = [(system, value.removesuffix(f"/{key}"), key) for system, value, key in _marked(node)
             if value.endswith(f"/{key}")]  # fmt: skip

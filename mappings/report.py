@@ -229,6 +229,12 @@ CATALOGUE: dict[str, Kind] = {
         "The Patient is not written: the Bundle is bound to another.",
         "Make sure that the chart holds sex, birth date and identifiers.",
     ),
+    "other-identity": Kind(
+        "informational",
+        "warning",
+        "Nothing says that the Patient of the document is that of the case.",
+        "Make sure that it is the same person.",
+    ),
     "unresolved-reference": Kind(
         "not-found",
         "information",

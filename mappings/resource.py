@@ -197,6 +197,12 @@ class Reading:
         if isinstance(json.get("reference"), str):
             self.node.spelled[target.key] = json["reference"]
 
+    def spell(self, json: Json) -> None:
+        """Keep how a reference is spelled that says nothing new."""
+        target = self._meant(json)
+        if target is not None and target.table is not None and target.key not in self.node.spelled:
+            self._spell(target, json)
+
     def _meant(self, json: Json) -> Node | None:
         """The resource that a reference of a list means; one that is ambiguous stays in the rest, with its reason."""
         try:

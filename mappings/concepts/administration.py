@@ -14,7 +14,7 @@ from mappings.choices import when
 from mappings.codec import UCUM, RatioCodec, Unread, concept, own, plain, quantity, read_duration, reference, word
 from mappings.concepts.dose import DOSE_UNITS, PER_SIZE, not_a_rate
 from mappings.concepts.product import DRUGS
-from mappings.many import owner, references
+from mappings.many import following, owner, references
 from mappings.report import Json
 from mappings.resource import ResourceMap, subject
 from mappings.rows import Row, Shapes, _left, at, derived, extension, fixed, inside, inside_extension
@@ -181,7 +181,7 @@ ADMINISTRATION = ResourceMap(
     owner("supportingInformation"),
     references("supportingInformation", "weight"),
     when("effective"),
-    derived("reasonReference", lambda item, to: _reasons(to)),
+    following("reasonReference", lambda item, to: _reasons(to)),
     inside(
         "dosage",
         extension(own("smx-normalized-dose"), "valueQuantity", quantity(), "dose_normalized"),
@@ -203,6 +203,5 @@ def _drug(to: Any) -> Json:
     return concept().write(to.owner.code, to)
 
 
-def _reasons(to: Any) -> Json:
-    found = [{"reference": ref} for key in to.owner.reasons for ref in to.references(key)]
-    return found or None
+def _reasons(to: Any) -> list[str]:
+    return [ref for key in to.owner.reasons for ref in to.references(key)]

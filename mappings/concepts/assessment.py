@@ -14,10 +14,9 @@ from mappings.choices import value, when, word_value
 from mappings.codec import concept, number_in
 from mappings.concepts.disease_status import Response
 from mappings.concepts.finding import TIMES
-from mappings.many import references
-from mappings.report import Json
+from mappings.many import following, references
 from mappings.resource import ResourceMap, subject
-from mappings.rows import at, component, derived
+from mappings.rows import at, component
 from mappings.terms import TERMS
 from mappings.values import Concept, Forms, Key, Line, Observed, Ref, ValueOrAbsent, When
 
@@ -48,14 +47,14 @@ class Assessment(Observed):
             yield "text", "text goes with a result; other words are value.text"
 
 
-def _part_of(item: Any, to: Any) -> Json:
-    return [{"reference": ref} for ref in to.references(item.course)] if item.course else None
+def _part_of(item: Any, to: Any) -> Any:
+    return to.references(item.course) if item.course else []
 
 
 ASSESSMENT = ResourceMap(
     Assessment,
     "Observation",
-    derived("partOf", _part_of),
+    following("partOf", _part_of),
     at("code", concept(), "domain"),
     subject(),
     references("focus", "condition"),

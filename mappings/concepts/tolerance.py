@@ -12,10 +12,9 @@ from typing import Annotated, Any, Literal
 from mappings.choices import when, word_value
 from mappings.codec import coded, concept
 from mappings.concepts.finding import TIMES
-from mappings.many import each, references
-from mappings.report import Json
+from mappings.many import each, following, references
 from mappings.resource import ResourceMap, subject
-from mappings.rows import at, component, derived, fixed
+from mappings.rows import at, component, fixed
 from mappings.terms import TERMS
 from mappings.values import Concept, Key, Line, Observed, Presence, Ref, When
 
@@ -63,14 +62,14 @@ EVENT = ResourceMap(
 )
 
 
-def _part_of(item: Any, to: Any) -> Json:
-    return [{"reference": ref} for ref in to.references(item.course)]
+def _part_of(item: Any, to: Any) -> Any:
+    return to.references(item.course)
 
 
 TOLERANCE = ResourceMap(
     Tolerance,
     "Observation",
-    derived("partOf", _part_of),
+    following("partOf", _part_of),
     fixed("code", TERMS.adverse_effects),
     subject(),
     references("focus", "course"),
