@@ -18,7 +18,7 @@ from mappings.concepts.monoclonal_protein import CLONE_AS_RESULT, MONOCLONAL_PRO
 from mappings.concepts.product import DRUGS
 from mappings.concepts.therapy import DRUG
 from mappings.generated import resource_id
-from mappings.received import Received
+from mappings.received import Received, is_withdrawn
 from mappings.report import Json
 from mappings.resource import SOURCE, Node, ResourceMap, members
 from mappings.terms import TERMS
@@ -29,23 +29,44 @@ SAME_CYCLE, NEXT_CYCLE = 5, 14
 
 
 def derive_courses(received: Received) -> None:
-    """Give each drug whose administrations belong to no course one course of basis `derived`; anew at each reading."""
+    """Give each drug whose administrations belong to no course one course of basis `derived`; anew at each reading.
+
+    A course is one of a drug: what was given beside it, such as a premedication, belongs to it by no reference.
+    """
     received.forget()
-    listed = {id(t) for n in received.everyone if n.table is DRUG for t in _targets(received, n, "derivedFrom")}
+    listing: dict[int, list[Node]] = {}
+    for course in received.everyone:
+        if course.table is DRUG:
+            for target in _targets(received, course, "derivedFrom"):
+                listing.setdefault(id(target), []).append(course)
     by_drug: dict[str, list[Node]] = {}
     for node in received.everyone:
-        if node.table is not ADMINISTRATION or id(node) in listed:
+        if node.table is not ADMINISTRATION:
             continue
-        if any(target.table is DRUG for target in _targets(received, node, "supportingInformation")):
+        courses = [t for t in _targets(received, node, "supportingInformation") if t.table is DRUG]
+        courses += listing.get(id(node), [])
+        if any(_may_be_of(received, node, course) for course in courses):
             continue
         name = _drug(received, node)
         if name is not None:
             by_drug.setdefault(name, []).append(node)
+        elif courses:
+            node.table = None
+            node.refused = Unread("another-drug", "The drug is not that of its course.", "the drug of the course")
     for name, nodes in by_drug.items():
         received.add(_course(received, name, nodes))
         nodes[0].notes.append(
             ("course-derived", f"{_count(len(nodes), 'administration')} of one drug, without a course.")
         )
+
+
+def _may_be_of(received: Received, node: Node, course: Node) -> bool:
+    """Whether what was given is the drug of the course; a Medication that is referred to speaks for itself."""
+    given, medication = node.resource.get("medicationCodeableConcept"), received.medication(node)
+    if given is None or given == course.resource.get("medicationCodeableConcept"):
+        return medication is None or not is_withdrawn(medication)
+    codes = received.codes(node, "medicationCodeableConcept"), received.codes(course, "medicationCodeableConcept")
+    return not {*codes[0]}.isdisjoint(codes[1]) or _drug(received, node) == _drug(received, course) is not None
 
 
 def _targets(received: Received, node: Node, name: str) -> list[Node]:
@@ -111,11 +132,8 @@ def _implied(
 
 
 def _concept(received: Received, node: Node) -> Json:
-    json = node.resource.get("medicationCodeableConcept")
-    if json is None:
-        target = received.resolve(node.resource["medicationReference"], node)
-        json = target.resource.get("code") if target is not None else None
-    return json
+    json, medication = node.resource.get("medicationCodeableConcept"), received.medication(node)
+    return medication.resource.get("code") if json is None and medication is not None else json
 
 
 def group_cycles(received: Received) -> None:

@@ -142,15 +142,19 @@ class Received:
         ``changed`` says what a resource is now, if not what was received.
         """
         json = changed(node).get(path)
-        reference = changed(node).get("medicationReference")
-        if path == "medicationCodeableConcept" and json is None and isinstance(reference, dict):
-            try:
-                target = self.index.resolve(reference, node)
-            except Unread:
-                return []
-            json = changed(target).get("code") if target is not None else None
+        if path == "medicationCodeableConcept" and json is None:
+            target = self.medication(node, changed)
+            json = changed(target).get("code") if target is not None and not is_withdrawn(target) else None
         concepts = json if isinstance(json, list) else [json]
         return [pair for one in concepts if isinstance(one, dict) for pair in pairs(one.get("coding"))]
+
+    def medication(self, node: Node, changed: Callable[[Node], Json] = lambda node: node.resource) -> Node | None:
+        """The Medication that stands for the drug of a resource, if one does."""
+        reference = changed(node).get("medicationReference")
+        try:
+            return self.index.resolve(reference, node) if isinstance(reference, dict) else None
+        except Unread:
+            return None
 
     def _name(self) -> None:
         """Give each node its key: its own from the case's identifier, else one made from its id."""
@@ -199,6 +203,11 @@ class Received:
                     if target is not None:
                         places.setdefault(id(target), place)
         return sorted(self.everyone, key=lambda node: places.get(id(node), len(self.nodes) + node.index))
+
+
+def is_withdrawn(node: Node) -> bool:
+    """Whether the resource takes back what it says."""
+    return node.resource.get("status") == "entered-in-error"
 
 
 def _place(node: Node) -> str:

@@ -221,7 +221,7 @@ class Reading:
     def owned_by(self, json: Json) -> None:
         """The reference names the owner of this resource, if its table can hold it."""
         target = self._meant(json)
-        if target is None or target.table is None or self.node.table is None:
+        if target is None or target.table is None or self.node.table is None or self.node.given:
             return
         for row in target.table.each:
             if _fits(self.node.table, row.table):

@@ -16,6 +16,7 @@ import pytest
 
 from mappings import dump_case
 from mappings.codec import ALIASES
+from mappings.concepts.administration import ADMINISTRATION
 from mappings.concepts.monoclonal_protein import HeavyChain, LightChain
 from mappings.concepts.product import DRUGS
 from mappings.terms import SILENT, SYSTEMS, TERMS, rows
@@ -193,6 +194,52 @@ def test_drug_by_concept_or_reference(term: Any, how: str) -> None:
     (therapy,) = case.therapies
     assert therapy.code.codings[0].code == term.code
     assert [one.lot for one in case.products] == ([] if how == "concept" else ["L1"])
+
+
+STEROID = {"coding": [{"system": "http://www.whocc.no/atc", "code": "H02AB04"}], "text": "methylprednisolone"}
+PROFILE = {"profile": [ADMINISTRATION.profile]}
+
+
+@pytest.mark.parametrize("link", ["derivedFrom", "supportingInformation"])
+def test_a_premedication_is_no_infusion_of_the_course(link: str) -> None:
+    """Another drug that a course names as given with it is a course of its own, as if nothing named it."""
+    linked = [infusion("a"), infusion("premed", medicationCodeableConcept=STEROID)]
+    if link == "derivedFrom":
+        named = [ref(f"MedicationAdministration/{one['id']}") for one in linked]
+        document = bundle(PATIENT, course(derivedFrom=named), *linked)
+    else:
+        there = {"supportingInformation": [ref("MedicationStatement/m")]}
+        document = bundle(PATIENT, course(), *({**one, **there} for one in linked))
+    case, _ = read(document)
+    found = {therapy.code.codings[0].code: len(therapy.administrations) for therapy in case.therapies}
+    assert found == {"J06BA02": 1, "H02AB04": 1}
+
+
+@pytest.mark.parametrize(
+    "drug",
+    [{"text": "placebo"}, {"coding": [{"system": "http://hospital.example", "code": "7"}]}],
+    ids=["text", "code"],
+)
+def test_a_drug_that_is_not_known_is_not_that_of_the_course(drug: Json) -> None:
+    """It is our kind of resource and names the course, which does not make it an infusion of IVIg."""
+    there = {"supportingInformation": [ref("MedicationStatement/m")], "meta": PROFILE}
+    case, report = read(bundle(PATIENT, course(), infusion("a", medicationCodeableConcept=drug, **there)))
+    assert case.therapies[0].administrations == ()
+    assert [issue.level for issue in report.issues if issue.disposition == "refused"] == ["error"]
+
+
+@pytest.mark.parametrize("more", [{}, {"meta": PROFILE}], ids=["by code", "by profile"])
+@pytest.mark.parametrize("contained", [True, False])
+def test_a_medication_entered_in_error_says_no_drug(contained: bool, more: Json) -> None:
+    """What was given with it stays as it is: nobody knows what it was."""
+    medication = {"resourceType": "Medication", "id": "x", "status": "entered-in-error", "code": IVIG}
+    given = infusion("a", supportingInformation=[ref("MedicationStatement/m")], **more)
+    del given["medicationCodeableConcept"]
+    given["medicationReference"] = ref("#x" if contained else "Medication/x")
+    others = [] if contained else [medication]
+    given |= {"contained": [medication]} if contained else {}
+    case, _ = read(bundle(PATIENT, course(), given, *others))
+    assert [therapy.administrations for therapy in case.therapies] == [()]
 
 
 def test_unknown_drug_is_not_read() -> None:
