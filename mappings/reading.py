@@ -84,6 +84,9 @@ def _read_nodes(received: Received, tick: Callable[[], None] | None) -> None:
                     "unattached", "Nothing in the Bundle holds this part.", "the resource it belongs to"
                 )
                 node.table, failed = None, True
+        for node in () if failed else received.strays():
+            node.refused = Unread("other-subject", "Nothing says that it is of this patient.")
+            node.table, failed = None, True
         if received.patient.table is None:
             raise MappingError(as_issue(received.patient, received.patient.refused or Unread("bug", ""), "refused"))
         if not (failed or _parted(received)):
@@ -188,10 +191,9 @@ class Read:
             node.table, node.refused = None, Unread("second", "The case has room for one of these.", "one")
 
     def _recorded(self) -> str | None:
-        for node in self.all_nodes:
-            if node.type == "Provenance" and is_generated(node.resource):
-                recorded = node.resource.get("recorded")
-                return recorded if isinstance(recorded, str) and INSTANT.ok(recorded) else None
+        for node, _ in self.received.provenances[:1]:
+            recorded = node.resource.get("recorded")
+            return recorded if isinstance(recorded, str) and INSTANT.ok(recorded) else None
         return None
 
     def _refuse_what_breaks_rules(self) -> bool:

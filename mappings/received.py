@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from mappings.case import ALTERNATES, TABLES
@@ -50,6 +51,8 @@ class Received:
         self.resolve = self.index.resolve
         self.patient = self._one_patient(patient, identity)
         self.identity = _identity(self.patient, identity)
+        #: whether there are others: then what names no subject may be theirs
+        self.several = sum(node.type == "Patient" and node.container is None for node in self.nodes) > 1
         #: every node, and the patient where only references name one
         self.everyone = self.nodes if self.patient.index >= 0 else [self.patient, *self.nodes]
         for node in self.everyone:
@@ -190,18 +193,47 @@ class Received:
                 node.notes = [note for note in node.notes if note[0] not in IMPLIED]
         self.everyone = [node for node in self.everyone if node.index >= 0 or node is self.patient]
 
+    def strays(self) -> list[Node]:
+        """Of several patients' resources those that name no subject and that nothing refers to that is read."""
+        if not self.several:
+            return []
+        told = {key for node in self.everyone if node.table is not None for key in node.spelled}
+        return [
+            node
+            for node in self.nodes
+            if node.table not in (None, PATIENT)
+            and node.owner is None
+            and not any(name in node.resource for name in _SUBJECTS)
+            and (
+                all(item[:2] != self.identity for item in items)
+                if (items := case_items(node))
+                else node.key not in told
+            )
+        ]
+
+    @cached_property
+    def provenances(self) -> list[tuple[Node, list[Node]]]:
+        """Our own Provenances of this patient, with the resources that each tells of, in their order."""
+        ours = [node for node in self.nodes if node.type == "Provenance" and is_generated(node.resource)]
+        found = [(node, [self._meant(json, node) for json in members(node.resource, "target")]) for node in ours]
+        return [
+            (node, [target for target in targets if target is not None])
+            for node, targets in found
+            if not self.several or self.patient in targets
+        ]
+
+    def _meant(self, json: Json, node: Node) -> Node | None:
+        try:
+            return self.resolve(json, node)
+        except Unread:
+            return None
+
     def order(self) -> list[Node]:
         """The nodes in the order of the case: that of our Provenance where there is one, else of the entries."""
         places: dict[int, int] = {}
-        for node in self.nodes:
-            if node.type == "Provenance" and is_generated(node.resource):
-                for place, json in enumerate(members(node.resource, "target")):
-                    try:
-                        target = self.resolve(json, node)
-                    except Unread:
-                        continue
-                    if target is not None:
-                        places.setdefault(id(target), place)
+        for _, targets in self.provenances:
+            for place, target in enumerate(targets):
+                places.setdefault(id(target), place)
         return sorted(self.everyone, key=lambda node: places.get(id(node), len(self.nodes) + node.index))
 
 

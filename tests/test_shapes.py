@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from mappings import MappingError, encode, from_fhir, to_fhir
+from mappings import MappingError, encode, from_fhir, load_case, to_fhir
 from tests.foreign import leaves
+from tests.goldens import case_bytes
 from tests.sent import (
+    IVIG,
     PATIENT,
     SERVER,
     amount,
@@ -295,6 +297,30 @@ def test_patient_says_which_one(patient: str) -> None:
     assert (case.patient.sex, kilos(case)) == ("male", {"observation-x": "80"})
     told = [i.pointer for i in report.issues if i.code == "other-subject"]
     assert told == ["/entry/1/resource", "/entry/3/resource/subject"]
+
+
+@pytest.mark.parametrize("mine", [0, 1])
+def test_two_cases_in_one_bundle_stay_apart(mine: int) -> None:
+    """Products, devices, literature and the time of recording, which name no patient, go with their own case."""
+    cases = [load_case(case_bytes(name)) for name in ("published-case", "synthetic-course")]
+    cases[0] = replace(cases[0], recorded="2024-01-01T00:00:00Z")
+    both = [to_fhir(case)["entry"] for case in cases]
+    software = both[1].pop(next(i for i, e in enumerate(both[1]) if e in both[0]))
+    document = {"resourceType": "Bundle", "type": "collection", "entry": [*both[0], *both[1]]}
+    assert software["resource"]["resourceType"] == "Device"
+    case, _ = read(document, patient=both[mine][0]["fullUrl"])
+    assert case == cases[mine]
+
+
+@pytest.mark.parametrize(("reference", "read_"), [({"reference": "Medication/x"}, True), (None, False)])
+def test_of_two_patients_a_product_is_whose_infusion_names_it(reference: Json, read_: bool) -> None:
+    """One that nothing names may be the other's."""
+    lot = {"resourceType": "Medication", "id": "x", "code": IVIG, "batch": {"lotNumber": "L"}}
+    given = infusion("a", **({"medicationReference": reference} if reference else {}))
+    if reference:
+        del given["medicationCodeableConcept"]
+    case, _ = read(bundle(PATIENT, {**PATIENT, "id": "2"}, lot, given), patient="1")
+    assert bool(case.products) == read_
 
 
 def test_edit_of_one_of_two_patients() -> None:
