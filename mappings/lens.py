@@ -260,9 +260,8 @@ def merge(was: Json, old: Json, new: Json, dropped: Dropped, pointer: str = "") 
         return _merge_object(was, old, new, dropped, pointer)
     if isinstance(was, list) and isinstance(old, list) and isinstance(new, list):
         return _merge_list(was, old, new, dropped, pointer)
-    if isinstance(was, dict | list):
-        for step, value in rest(was, old, pointer):
-            dropped(step, value)
+    for step, value in rest(was, old, pointer):
+        dropped(step, value)
     return new
 
 

@@ -50,6 +50,12 @@ def test_foreign_content_beside_a_primitive_goes_with_it() -> None:
     assert edited(was, {"birthDate": "1970"}, {}) == ({}, ["/_birthDate"])
 
 
+def test_a_foreign_word_in_the_place_of_ours_is_told_when_it_goes() -> None:
+    """A sender's text beside a code is no fact: where the code changes, ours comes in its place."""
+    was, new = {"code": "a", "text": "surely a"}, {"code": "b", "text": "B"}
+    assert edited(was, {"code": "a", "text": "A"}, new) == (new, ["/text"])
+
+
 def test_a_display_does_not_stay_on_another_reference() -> None:
     """A Reference that leads elsewhere is a new one: the old one's display would be a lie."""
     was = {"subject": {"reference": "Group/1", "display": "Ten men"}}
