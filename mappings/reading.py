@@ -143,7 +143,7 @@ class Read:
     # assembling the case
 
     def _case(self) -> Case:
-        patient = self.received.patient
+        head = self.received.head
         many = {name: shape.many for name, shape in shapes(Case).items()}
         sections: dict[str, Any] = {name: [] for name, _ in SECTIONS}
         for shares in _items([node for node in self.nodes if node.owner is None]):
@@ -155,14 +155,14 @@ class Read:
             else:
                 sections[section].append(self._item(shares))
         system, case_id = self.received.identity
-        language = patient.resource.get("language") or self.received.document.get("language")
+        language = head.get("language") or self.received.document.get("language")
         root: dict[str, Any] = {
             name: tuple(found) if many[name] else found[0] for name, found in sections.items() if found
         }
         root["schema_version"] = SCHEMA_VERSION
         root |= {"case_system": system, "case_id": case_id, "recorded": self._recorded()}
         root["language"] = language if isinstance(language, str) and LANGUAGE.ok(language) else "und"
-        return Case(**root, **_labels(patient.resource))
+        return Case(**root, **_labels(head))
 
     def _item(self, shares: list[Node]) -> Any:
         """One item, with its shares folded and its parts put in."""
@@ -252,14 +252,14 @@ class Read:
 
 
 def _labels(resource: dict[str, Json]) -> dict[str, Any]:
-    """``security`` and ``tags`` of the case, from the patient's meta."""
+    """``security`` and ``tags`` of the case, from the meta of the resource that stands for it."""
     meta = resource.get("meta")
     labels_, tags_ = (members(meta, name) for name in ("security", "tag"))
     order = list(pairs(labels_))
     word_of = {pair: word for word, term in WORDS["security"].items() for pair in term.pairs}
     words = tuple(dict.fromkeys(word_of[pair] for pair in order if pair in word_of))
     profiles = meta.get("profile") if isinstance(meta, dict) else None
-    ours = isinstance(profiles, list) and PATIENT.profile in profiles
+    ours = is_generated(resource) or (isinstance(profiles, list) and PATIENT.profile in profiles)
     tags = []
     for json in tags_:
         if not ours and is_part({"meta": {"tag": [json]}}):  # true of what another server sent, not of the case

@@ -50,7 +50,7 @@ class Received:
         #: the resource that a Reference of a node means; None if it leads out of the document
         self.resolve = self.index.resolve
         self.patient = self._one_patient(patient, identity)
-        self.identity = _identity(self.patient, identity)
+        self.identity = self._agreed() or _identity(self.patient, identity)
         #: whether there are others: then what names no subject may be theirs
         self.several = sum(node.type == "Patient" and node.container is None for node in self.nodes) > 1
         #: every node, and the patient where only references name one
@@ -86,6 +86,17 @@ class Received:
         if everyone:
             issue = replace(issue, message=f"None is the Patient that is asked for. {found}", remedy=_ASK)
         raise MappingError(issue)
+
+    def _agreed(self) -> tuple[str, str] | None:
+        """The identity of the case where the patient is not in the document and all that is marked names one case."""
+        found = {item[:2] for node in self.nodes for item in case_items(node)} if self.patient.index < 0 else set()
+        return found.pop() if len(found) == 1 else None
+
+    @property
+    def head(self) -> dict[str, Json]:
+        """The resource that has the language and the labels of the case: the patient, or what this adapter made."""
+        ours = [node for node, _ in self.provenances] if self.patient.index < 0 else []
+        return (ours or [self.patient])[0].resource
 
     def _subjects(self) -> list[Node]:
         """The patients that the resources name as their subject and that are no entries: contained, or elsewhere."""

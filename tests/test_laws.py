@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from mappings import Case, MappingError, Report, dump_case, encode, from_fhir, load_case, to_fhir
 from mappings.case import SECTIONS, TABLES
 from mappings.check import places, plan
+from mappings.concepts.patient import Patient
 from mappings.generated import is_generated
 from mappings.shape import shapes
 from mappings.wire import leaves as count_leaves
@@ -310,6 +311,16 @@ def test_any_case_written_onto_an_own_bundle_is_read_back(case: Case, other: Cas
     assert_same(from_fhir(out)[0], case)
     kept = [e for e in bundle["entry"] if "resource" not in e or MARK in str(e.get("fullUrl", MARK))]
     assert all(entry in out["entry"] for entry in kept)
+
+
+@given(case=cases(), conditional=st.booleans())
+def test_a_case_bound_to_a_chart_comes_back_but_for_its_patient(case: Case, conditional: bool) -> None:
+    """Every resource says whose case it is: only what the Patient would say, and literature, is not there."""
+    mode = "conditional-update" if conditional else "put"
+    bundle = received(to_fhir(case, bundle_type="transaction", mode=mode, subject="Patient/123"))
+    assume(b'"Patient/123"' in encode(bundle))
+    expected = replace(case, literature=None, patient=Patient(ages=case.patient.ages))
+    assert_same(from_fhir(bundle)[0], expected)
 
 
 @given(case=cases(), seed=seeds)
