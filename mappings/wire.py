@@ -156,7 +156,8 @@ def _strings(value: Any) -> Iterator[str]:
 def encode(value: Any, *, pretty: bool = False) -> bytes:
     """The JSON text of plain values in UTF-8: the same value, the same bytes.
 
-    Decimals are written with their own digits. ``pretty`` indents by two and ends with a newline.
+    Decimals are written with their own digits. ``pretty`` indents by two and ends with a newline. The value is
+    not looked at: that it is plain is for `to_fhir` and `dump_case`, whose results are, or for its maker.
     """
     raw = _ENCODER.encode(value)
     return msgspec.json.format(raw, indent=2) + b"\n" if pretty else raw
