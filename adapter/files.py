@@ -61,10 +61,21 @@ def write_all(results: Sequence[tuple[str, bytes]], *, overwrite: bool = True, p
     for path, data in results:
         with _refusing(path):
             if path == STREAM:
-                _buffer(sys.stdout).write(data)
-                sys.stdout.flush()
+                _write(_buffer(sys.stdout), data)
             elif not _is_plain(path):
                 Path(path).write_bytes(data)
+
+
+def _write(stream: BinaryIO, data: bytes) -> None:
+    """Write all of it and have it leave, or raise; a stream without a buffer takes what it can and says how much."""
+    rest = memoryview(data)
+    while rest:
+        taken = stream.write(rest)
+        if not taken:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        rest = rest[taken:]
+    if data:
+        stream.flush()
 
 
 @contextlib.contextmanager
@@ -142,11 +153,11 @@ class Growing:
     def write(self, data: bytes) -> int:
         """Write the bytes; gives the length of the file so far, of a stream 0."""
         with _refusing(self.path):
+            if self.part is None:
+                _write(self._file, data)
+                return 0
             self._file.write(data)
-            if self.part is not None:
-                return self._file.tell()
-            self._file.flush()
-            return 0
+            return self._file.tell()
 
     def keep(self) -> None:
         """Have the disk keep what was written."""

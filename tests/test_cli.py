@@ -504,3 +504,24 @@ def test_a_pipe_takes_a_result_in_place(tmp_path: Path) -> None:
     done = program(f"mkfifo p; $A to-fhir {MINIMAL} -o p & cat p > got; wait; test -p p", tmp_path)
     assert done.returncode == 0
     assert (tmp_path / "got").read_text() == pretty(to_fhir(case_of(MINIMAL)))
+
+
+@pytest.mark.parametrize("command", ["schema", "bulk to-fhir in --jobs 1"])
+def test_what_a_stream_does_not_take_whole_is_told(command: str, tmp_path: Path) -> None:
+    """Without Python's buffer a pipe that would block, or a file that may grow no further, takes a part only."""
+    line = encode(dump_case(case_of(SYNTHETIC))) + b"\n"
+    (tmp_path / "in").write_bytes(line * 20)
+    limited = program(f"ulimit -f 8; $A {command} > out", tmp_path, PYTHONUNBUFFERED="1")
+    assert (limited.returncode, b"[not-writable]" in limited.stderr) == (1, True), limited.stderr
+    full = "import os, subprocess, sys; r, w = os.pipe(); os.set_blocking(w, False); "
+    full += "sys.exit(subprocess.run(sys.argv[1:], stdout=w).returncode)"
+    blocked = program(f"{sys.executable} -c '{full}' $A {command}", tmp_path, PYTHONUNBUFFERED="1")
+    assert (blocked.returncode, b"[not-writable]" in blocked.stderr) == (1, True), blocked.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
+def test_nothing_to_say_is_not_written(tmp_path: Path) -> None:
+    """A run that refuses no line does not stop because standard error is full."""
+    (tmp_path / "in").write_bytes(encode(dump_case(case_of(MINIMAL))) + b"\n")
+    done = program("$A bulk to-fhir in -o out --jobs 1 2> /dev/full; test -s out", tmp_path)
+    assert done.returncode == 0
