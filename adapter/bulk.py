@@ -9,7 +9,6 @@ long the results were then. After a kill they are cut to these lengths, and read
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import gzip
 import os
@@ -27,7 +26,7 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from adapter.files import STREAM, Growing, hidden, open_hidden
+from adapter.files import STREAM, Growing, hidden, hold
 from adapter.line import MAX_LINE, Done, Task, convert, too_long
 from adapter.reporting import terms_version
 from adapter.workers import Gone, Workers
@@ -266,11 +265,7 @@ class Journal:
 
     def __init__(self, target: str, identity: dict[str, Any], resume: bool) -> None:
         self.path = hidden(target, "journal")
-        self._file = open_hidden(self.path, os.O_CREAT)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise self._refusal("Another process is at this result.", "to wait for it") from None
+        self._file = hold(self.path, os.O_CREAT)
         whole, _, _ = self._file.read().rpartition(b"\n")
         first, *others = whole.splitlines() or [b""]
         if first and not resume:
@@ -330,10 +325,16 @@ def run(
         if journal:
             opened.callback(journal.close)
         state = journal.last if journal else State()
+        try:
+            for result, length in zip(results, state.lengths, strict=False):
+                if not state.done or result.unfinished:
+                    result.begin(length)
+        except MappingError:
+            if journal and not state.count:  # nothing was begun that could be resumed
+                journal.remove()
+            raise
         yield 0, state
         if not state.done:
-            for result, length in zip(results, state.lengths, strict=False):
-                result.begin(length)
             try:
                 safe = time.monotonic()
                 for batch, made in _made(task, form, _batches(names, state.place), jobs):

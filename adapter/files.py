@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import sys
 import tempfile
@@ -123,7 +124,7 @@ class Growing:
     ``begin(length)`` of a later process goes on after so many bytes. Raises `MappingError` (not-writable).
     """
 
-    _file: BinaryIO
+    _file: BinaryIO | None = None
 
     def __init__(self, path: str, stream: TextIO | None = None) -> None:
         self.path, self.target = path, Path(os.path.realpath(path))
@@ -132,6 +133,11 @@ class Growing:
         with _refusing(path):
             self._rights = 0 if self.part is None else _mode(self.target, True)
         self._opened = contextlib.ExitStack()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether an earlier process left it without its name."""
+        return self.part is not None and self.part.exists()
 
     def begin(self, length: int = 0) -> None:
         """Open the file anew, or after its first ``length`` bytes, which must be there."""
@@ -142,9 +148,10 @@ class Growing:
             if self.part is None:
                 self._file = self._opened.enter_context(Path(self.path).open("wb"))  # noqa: SIM115
                 return
-            if not length:
-                self.part.unlink(missing_ok=True)
-            self._file = self._opened.enter_context(open_hidden(self.part, 0 if length else os.O_CREAT | os.O_EXCL))
+            if not length and self.unfinished:
+                with hold(self.part, 0):  # nobody else is at it
+                    self.part.unlink()
+            self._file = self._opened.enter_context(hold(self.part, 0 if length else os.O_CREAT | os.O_EXCL))
             if self._file.seek(0, os.SEEK_END) < length:
                 raise OSError(errno.EIO, f"{self.part} is shorter than it was")
             self._file.truncate(length)
@@ -152,6 +159,7 @@ class Growing:
 
     def write(self, data: bytes) -> int:
         """Write the bytes; gives the length of the file so far, of a stream 0."""
+        assert self._file is not None, "it was begun"
         with _refusing(self.path):
             if self.part is None:
                 _write(self._file, data)
@@ -161,18 +169,19 @@ class Growing:
 
     def keep(self) -> None:
         """Have the disk keep what was written."""
-        if self.part is not None:
+        if self.part is not None and self._file is not None:
             with _refusing(self.path):
                 self._file.flush()
                 os.fsync(self._file.fileno())
 
     def finish(self) -> None:
-        """Give the whole file its name; nothing is left to do where an earlier process came so far."""
-        self.close()
-        if self.part is not None and self.part.exists():
+        """Give the whole file its name, and only then let go of it; nothing is left to do where it has it already."""
+        self.keep()
+        if self.part is not None and self._file is not None:
             with _refusing(self.path):
                 self.part.chmod(self._rights)
                 os.replace(self.part, self.target)
+        self.close()
 
     def close(self) -> None:
         """Let go of the file; a standard stream stays open."""
@@ -186,10 +195,23 @@ def hidden(path: str, suffix: str) -> Path:
     return target.with_name(f".{target.name}.{suffix}")
 
 
-def open_hidden(path: Path, flags: int) -> BinaryIO:
-    """Open a hidden file to read and write, for its owner alone; a link in its place is not followed."""
+def hold(path: Path, flags: int) -> BinaryIO:
+    """Open a hidden file to read and write, for its owner alone, held by this process until it is closed.
+
+    A link in its place is not followed. Raises `MappingError` (not-writable; bad-option where another holds it).
+    """
     with _refusing(str(path)):
-        return os.fdopen(os.open(path, flags | os.O_RDWR | os.O_NOFOLLOW, 0o600), "r+b")
+        file = os.fdopen(os.open(path, flags | os.O_RDWR | os.O_NOFOLLOW, 0o600), "r+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return file
+        except (BlockingIOError, FileNotFoundError):  # another holds it, or has given it its name meanwhile
+            pass
+        file.close()
+    raise MappingError(
+        Issue("bad-option", "Another process is at this result.", path=str(path), expected="to wait for it")
+    )
 
 
 def _mode(target: Path, overwrite: bool) -> int:

@@ -479,6 +479,26 @@ def test_ctrl_c_leaves_a_state_to_resume_and_no_process(large: Path, tmp_path: P
 
 
 @pytest.mark.xdist_group("bulk")
+@pytest.mark.parametrize("shared", ["--errors", "--report", "-o"])
+def test_a_result_is_of_one_process_at_a_time(tmp_path: Path, shared: str) -> None:
+    """A second run is refused, whichever file it shares, whether the first can be resumed or is fed by a pipe."""
+    result = tmp_path / "result"
+    first = start("to-fhir", "-", shared, result, "--jobs", 1, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    while not (tmp_path / ".result.part").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    path = write(tmp_path / "in", [b"{"])
+    other = () if shared == "-o" else ("-o", tmp_path / "other")
+    second = run("to-fhir", path, shared, result, *other, "--jobs", 1)
+    assert (second.exit_code, "Another process is at this result" in second.stderr) == (2, True)
+    assert not list(tmp_path.glob(".*.journal"))
+    line = next(cases(1))
+    first.communicate(line + b"\n", timeout=60)
+    assert (first.returncode, result.exists()) == (0, True)
+    assert result.read_bytes() == (bundles([line]) if shared == "-o" else b"")
+
+
+@pytest.mark.xdist_group("bulk")
 def test_workers_do_not_outlive_their_parent(large: Path, tmp_path: Path) -> None:
     """Where only the parent is killed, its workers end as well."""
     process = start("to-fhir", large, "-o", tmp_path / "out", "--jobs", 2)
