@@ -55,7 +55,7 @@ class Settings:
     seconds: float = _set(25.0, "for one conversion", 0.1)
     queue: int = _set(16, "conversions that run or wait in one worker; more are answered 429", 1)
     workers: int = _set(2, "processes", 1)
-    idle: float = _set(20.0, "that a caller may pause in mid-request", 1)
+    idle: float = _set(20.0, "that a caller may pause in mid-request; three times this for all of it", 1)
     drain: float = _set(60.0, "for accepted requests after SIGTERM", 1)
 
     @property
