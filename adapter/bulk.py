@@ -26,7 +26,7 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from adapter.files import STREAM, Growing, hidden, hold
+from adapter.files import STREAM, Growing, hidden, hold, shown
 from adapter.line import MAX_LINE, Done, Task, convert, too_long
 from adapter.reporting import terms_version
 from adapter.workers import Gone, Workers
@@ -129,10 +129,12 @@ def input_files(patterns: Sequence[str]) -> list[str]:
             names = [pattern]
         else:
             names = [name for name in glob.glob(pattern, recursive=True) if os.path.isfile(name)]
-        issues += [] if names else [Issue("not-readable", "There is no such file.", path=pattern)]
+        issues += [] if names else [Issue("not-readable", "There is no such file.", path=shown(pattern))]
         found += sorted(names)
     issues += [
-        Issue("not-readable", "No right to read.", path=n) for n in found if n != STREAM and not os.access(n, os.R_OK)
+        Issue("not-readable", "No right to read.", path=shown(n))
+        for n in found
+        if n != STREAM and not os.access(n, os.R_OK)
     ]
     if issues:
         raise MappingError(issues)
@@ -158,7 +160,7 @@ def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, Place, in
     """Every line that is not blank, the place after it, and the bytes of the files read till there."""
     before = 0
     for number, name in enumerate(names):
-        size = 0 if name == STREAM else os.path.getsize(name)
+        size, told = 0 if name == STREAM else os.path.getsize(name), shown(name)
         _, count, at = start if number == start.file else Place()
         try:
             if number >= start.file:
@@ -167,7 +169,7 @@ def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, Place, in
                     if at:
                         stream.seek(at)
                     while piece := stream.readline(MAX_LINE + 1):
-                        line, length = (name, count + 1, at, _whole(piece)), len(piece)
+                        line, length = (told, count + 1, at, _whole(piece)), len(piece)
                         blank = piece.isspace()
                         while not piece.endswith(b"\n") and (piece := stream.readline(MAX_LINE)):
                             length += len(piece)
@@ -176,7 +178,7 @@ def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, Place, in
                             yield line, Place(number, count, at), before + (raw.tell() if packed else at)
         except (OSError, EOFError, zlib.error) as error:
             why = Issue("not-readable", f"The file cannot be read further: {type(error).__name__}.")
-            yield (name, count + 1, at, why), Place(number + 1), before + size
+            yield (told, count + 1, at, why), Place(number + 1), before + size
         before += size
 
 
@@ -269,7 +271,7 @@ class Journal:
         whole, _, _ = self._file.read().rpartition(b"\n")
         first, *others = whole.splitlines() or [b""]
         if first and not resume:
-            raise self._refusal("A run was left off here.", f"--resume, or no {self.path}, to begin anew")
+            raise self._refusal("A run was left off here.", f"--resume, or no {shown(str(self.path))}, to begin anew")
         if first and first != encode(identity):
             changed = [name for name, value in decode(first).items() if encode(value) != encode(identity[name])]
             raise self._refusal(f"The run was begun with other {', '.join(changed)}.", "the same as then")
@@ -281,7 +283,7 @@ class Journal:
 
     def _refusal(self, why: str, expected: str) -> MappingError:
         self.close()
-        return MappingError(Issue("bad-option", why, path=str(self.path), expected=expected))
+        return MappingError(Issue("bad-option", why, path=shown(str(self.path)), expected=expected))
 
     def note(self, record: State | dict[str, Any]) -> None:
         """Have the disk keep one more line."""
@@ -361,10 +363,10 @@ def run(
 
 def _identity(task: Task, names: Sequence[str], paths: Sequence[str | None]) -> dict[str, Any]:
     """What a run must have in common with the one that it takes up."""
-    files = [(name, os.path.getsize(name), os.stat(name).st_mtime_ns) for name in names]
+    files = [(shown(name), os.path.getsize(name), os.stat(name).st_mtime_ns) for name in names]
     return {
         "adapter": [__version__, terms_version(), LINES, BYTES, MAX_LINE],
-        "options": [task, paths],
+        "options": [task, [path and shown(path) for path in paths]],
         "inputs": files,
     }
 

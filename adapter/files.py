@@ -30,7 +30,7 @@ def read_bytes(path: str) -> bytes:
     try:
         return _buffer(sys.stdin).read() if path == STREAM else Path(path).read_bytes()
     except OSError as error:
-        raise MappingError(Issue("not-readable", _why(error), path=path)) from None
+        raise MappingError(Issue("not-readable", why(error), path=shown(path))) from None
 
 
 def _buffer(stream: TextIO | None) -> BinaryIO:
@@ -87,11 +87,17 @@ def _refusing(path: str) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise MappingError(Issue("not-writable", _why(error), path=path)) from None
+        raise MappingError(Issue("not-writable", why(error), path=shown(path))) from None
 
 
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
+    """What the system says."""
     return f"{error.strerror or type(error).__name__}."
+
+
+def shown(name: str) -> str:
+    """The name of a file as text: what of it is not UTF-8 is told by its bytes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _is_plain(path: str) -> bool:
@@ -210,7 +216,7 @@ def hold(path: Path, flags: int) -> BinaryIO:
             pass
         file.close()
     raise MappingError(
-        Issue("bad-option", "Another process is at this result.", path=str(path), expected="to wait for it")
+        Issue("bad-option", "Another process is at this result.", path=shown(str(path)), expected="to wait for it")
     )
 
 

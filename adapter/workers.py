@@ -31,7 +31,7 @@ class Gone(Exception):
 class Workers(Generic[Piece, Result]):
     """At most ``jobs`` processes, begun as they are needed, killed at the end; for each a thread here that waits.
 
-    ``work`` and what goes in and out must be such as can be pickled; ``work`` must not raise. ``module`` is loaded
+    ``work`` and what goes in and out must be such as can be pickled, what ``work`` raises too. ``module`` is loaded
     once for all of them.
     """
 
@@ -55,7 +55,7 @@ class Workers(Generic[Piece, Result]):
             process.join()
 
     def submit(self, piece: Piece) -> Future[Result]:
-        """What will come of the piece; asking for it raises `Gone` where the process that had it is."""
+        """What will come of the piece; asking for it raises what the work raised, `Gone` where its process is."""
         if len(self._processes) < self._jobs:
             self._begin()
         return self._threads.submit(self._ask, piece)
@@ -72,11 +72,14 @@ class Workers(Generic[Piece, Result]):
         pipe = self._free.get()
         try:
             pipe.send(piece)
-            return pipe.recv()  # type: ignore[no-any-return]
+            result, error = pipe.recv()
         except (EOFError, OSError):
             raise Gone from None
         finally:
             self._free.put(pipe)
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
 
 
 def _server(module: str) -> ForkServerContext:
@@ -97,4 +100,12 @@ def _serve(pipe: Connection, work: Callable[[Piece], Result]) -> None:
     settle()
     with suppress(EOFError, OSError):
         while True:
-            pipe.send(work(pipe.recv()))
+            pipe.send(_tried(work, pipe.recv()))
+
+
+def _tried(work: Callable[[Piece], Result], piece: Piece) -> tuple[Result | None, Exception | None]:
+    """The result, or what was raised instead."""
+    try:
+        return work(piece), None
+    except Exception as error:
+        return None, error

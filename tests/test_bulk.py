@@ -24,6 +24,7 @@ import adapter.line
 from adapter.bulk import AHEAD, Batch, Form, Place
 from adapter.cli import main
 from adapter.line import Task, convert
+from adapter.workers import Workers
 from mappings import dump_case, encode, from_fhir, load_case, to_fhir
 from tests.archive import cases, spoilt, write
 
@@ -151,6 +152,21 @@ def test_blank_lines_foreign_line_ends_and_a_byte_order_mark_do_no_harm(tmp_path
     assert done.stdout_bytes == bundles([one, two])
     (record,) = outcomes(tmp_path / "e")
     assert (record["line"], path.read_bytes()[record["offset"] :]) == (6, b"{")
+
+
+def test_a_name_that_is_not_utf8_is_told_by_its_bytes(tmp_path: Path) -> None:
+    """As an input, in the journal, in both forms of a refusal, and as what is not there."""
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/in-\xff"))
+    write(path, [b"{"])
+    done = run("to-fhir", path, "-o", tmp_path / "out", "--errors", tmp_path / "e", "--jobs", 1)
+    (record,) = outcomes(tmp_path / "e")
+    assert (done.exit_code, record["file"]) == (1, rf"{tmp_path}/in-\xff")
+    assert rf"{tmp_path}/in-\xff:1 " in run("to-fhir", path, "--jobs", 1).stderr
+    assert rf"{tmp_path}/in-\xffx" in run("to-fhir", f"{path}x").stderr
+    single = CliRunner().invoke(main, ["to-fhir", f"{path}x", "--format", "json"])
+    assert json.loads(single.stderr)["issue"][0]["details"]["coding"][0]["code"] == "not-readable"
+    told = json.loads(CliRunner().invoke(main, ["validate", str(path), "--format", "json"]).stdout)
+    assert told["file"] == rf"{tmp_path}/in-\xff"
 
 
 def test_validate_lets_through_what_holds(tmp_path: Path) -> None:
@@ -511,6 +527,14 @@ def test_workers_do_not_outlive_their_parent(large: Path, tmp_path: Path) -> Non
     while any(os.path.exists(f"/proc/{pid}") for pid in left) and time.monotonic() < end:
         time.sleep(0.05)
     assert not [pid for pid in left if os.path.exists(f"/proc/{pid}")]
+
+
+def test_what_a_worker_raises_is_no_dead_worker() -> None:
+    """It is raised here as itself, and the worker goes on."""
+    with Workers(int, 1, "adapter.line") as workers:
+        with pytest.raises(ValueError, match="invalid literal"):
+            workers.submit("x").result()
+        assert workers.submit("7").result() == 7
 
 
 # --- on the way ---------------------------------------------------------------------------------

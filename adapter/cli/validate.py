@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from adapter.files import read_bytes
+from adapter.files import read_bytes, shown
 from adapter.verify import findings
 from mappings import Issue, MappingError, encode
 from mappings.report import outcome
@@ -36,12 +36,12 @@ def validate(context: click.Context, files: tuple[str, ...], shape: str, models:
         bad = sum(issue.level == "error" for issue in issues)
         errors, warnings = errors + bad, warnings + sum(issue.level == "warning" for issue in issues)
         if shape == "json":
-            told = {"file": name, "errors": bad, "outcome": outcome(issues, "All good.")}
+            told = {"file": shown(name), "errors": bad, "outcome": outcome(issues, "All good.")}
             click.echo(encode(told).decode())
         else:
             for issue in issues:
                 rule = f" [{issue.rule}]" if issue.rule else ""
-                click.echo(f"{name}: {issue.line()}{rule}")
+                click.echo(f"{shown(name)}: {issue.line()}{rule}")
     click.echo(f"{len(files)} file{'s' * (len(files) > 1)}: {errors} errors, {warnings} warnings", err=True)
     context.exit(1 if errors else 0)
 
