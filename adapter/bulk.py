@@ -18,7 +18,7 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,10 +26,10 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from adapter.files import STREAM, Growing, hidden, hold, shown
+from adapter.files import STREAM, Growing, hidden, hold, refusing, shown
 from adapter.line import MAX_LINE, Done, Task, convert, too_long
 from adapter.reporting import terms_version
-from adapter.workers import Gone, Workers
+from adapter.workers import Gone, NotStarted, Workers
 from mappings import Issue, MappingError, __version__, decode, encode
 
 LINES, BYTES = 128, 128 * 2**10  # a batch is full with either
@@ -233,15 +233,15 @@ def _bytes(lines: list[bytes], packed: bool) -> bytes:
 
 
 def _made(task: Task, form: Form, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Made]]:
-    """Each batch and what became of it, in order; raises `Stopped` if a worker is gone."""
+    """Each batch and what became of it, in order; raises `Stopped` if workers are gone or cannot be had."""
     work = partial(make, task, form)
     if jobs == 1:
         for batch in batches:
             yield batch, work(batch.lines)
         return
     waiting: deque[tuple[Batch, Future[Made]]] = deque()
-    with Workers(work, jobs, __name__) as workers:
-        try:
+    try:
+        with Workers(work, jobs, __name__) as workers:
             for batch in batches:
                 waiting.append((batch, workers.submit(batch.lines)))
                 if len(waiting) > AHEAD * jobs:
@@ -250,9 +250,11 @@ def _made(task: Task, form: Form, batches: Iterator[Batch], jobs: int) -> Iterat
             while waiting:
                 first, made = waiting.popleft()
                 yield first, made.result()
-        except Gone:
-            why = "A worker process is gone: it was killed, perhaps for want of memory (fewer --jobs need less)."
-            raise Stopped(why) from None
+    except Gone:
+        why = "A worker process is gone: it was killed, perhaps for want of memory (fewer --jobs need less)."
+        raise Stopped(why) from None
+    except NotStarted as error:
+        raise Stopped(f"No worker process can be started: {error} (--jobs 1 needs none).") from None
 
 
 # --- the run ------------------------------------------------------------------------------------
@@ -287,9 +289,10 @@ class Journal:
 
     def note(self, record: State | dict[str, Any]) -> None:
         """Have the disk keep one more line."""
-        self._file.write(encode(record) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with refusing(str(self.path)):
+            self._file.write(encode(record) + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def remove(self) -> None:
         """The run is over."""
@@ -297,7 +300,8 @@ class Journal:
 
     def close(self) -> None:
         """Let others have it."""
-        self._file.close()
+        with suppress(OSError):  # a last line that a full disk did not take
+            self._file.close()
 
 
 def run(
@@ -335,6 +339,7 @@ def run(
             if journal and not state.count:  # nothing was begun that could be resumed
                 journal.remove()
             raise
+        opened.enter_context(_stopping())
         yield 0, state
         if not state.done:
             try:
@@ -359,6 +364,17 @@ def run(
         if journal:
             journal.remove()
         yield 0, state
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """What the system refuses in the midst of a run stops it."""
+    try:
+        yield
+    except MappingError as error:
+        raise Stopped(" ".join(issue.line() for issue in error.issues)) from None
+    except MemoryError:
+        raise Stopped("There is not enough memory (fewer --jobs need less).") from None
 
 
 def _identity(task: Task, names: Sequence[str], paths: Sequence[str | None]) -> dict[str, Any]:

@@ -50,17 +50,17 @@ def write_all(results: Sequence[tuple[str, bytes]], *, overwrite: bool = True, p
     staged: list[tuple[str, Path, Path]] = []
     try:
         for path, data in results:
-            with _refusing(path):
+            with refusing(path):
                 if _is_plain(path):
                     staged.append((path, *_stage(path, data, overwrite, private)))
         for path, part, target in staged:
-            with _refusing(path):
+            with refusing(path):
                 os.replace(part, target)
     finally:
         for _, part, _ in staged:
             part.unlink(missing_ok=True)
     for path, data in results:
-        with _refusing(path):
+        with refusing(path):
             if path == STREAM:
                 _write(_buffer(sys.stdout), data)
             elif not _is_plain(path):
@@ -80,7 +80,7 @@ def _write(stream: BinaryIO, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _refusing(path: str) -> Iterator[None]:
+def refusing(path: str) -> Iterator[None]:
     """A failure to write as an issue; a reader that went away is left to click, which is quiet about it."""
     try:
         yield
@@ -133,10 +133,11 @@ class Growing:
     _file: BinaryIO | None = None
 
     def __init__(self, path: str, stream: TextIO | None = None) -> None:
-        self.path, self.target = path, Path(os.path.realpath(path))
-        self.part = hidden(path, "part") if stream is None and _is_plain(path) else None
+        plain = stream is None and _is_plain(path)
+        self.path, self.target = path, Path(os.path.realpath(path) if plain else path)
+        self.part = hidden(path, "part") if plain else None
         self._standard = stream or sys.stdout if self.part is None and (stream or path == STREAM) else None
-        with _refusing(path):
+        with refusing(path):
             self._rights = 0 if self.part is None else _mode(self.target, True)
         self._opened = contextlib.ExitStack()
 
@@ -147,7 +148,7 @@ class Growing:
 
     def begin(self, length: int = 0) -> None:
         """Open the file anew, or after its first ``length`` bytes, which must be there."""
-        with _refusing(self.path):
+        with refusing(self.path):
             if self._standard is not None:
                 self._file = _buffer(self._standard)
                 return
@@ -166,7 +167,7 @@ class Growing:
     def write(self, data: bytes) -> int:
         """Write the bytes; gives the length of the file so far, of a stream 0."""
         assert self._file is not None, "it was begun"
-        with _refusing(self.path):
+        with refusing(self.path):
             if self.part is None:
                 _write(self._file, data)
                 return 0
@@ -176,7 +177,7 @@ class Growing:
     def keep(self) -> None:
         """Have the disk keep what was written."""
         if self.part is not None and self._file is not None:
-            with _refusing(self.path):
+            with refusing(self.path):
                 self._file.flush()
                 os.fsync(self._file.fileno())
 
@@ -184,14 +185,14 @@ class Growing:
         """Give the whole file its name, and only then let go of it; nothing is left to do where it has it already."""
         self.keep()
         if self.part is not None and self._file is not None:
-            with _refusing(self.path):
+            with refusing(self.path):
                 self.part.chmod(self._rights)
                 os.replace(self.part, self.target)
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; a standard stream stays open."""
-        with _refusing(self.path):
+        """Let go of the file; a standard stream stays open. What a full disk does not take was told before."""
+        with contextlib.suppress(OSError):
             self._opened.close()
 
 
@@ -206,7 +207,7 @@ def hold(path: Path, flags: int) -> BinaryIO:
 
     A link in its place is not followed. Raises `MappingError` (not-writable; bad-option where another holds it).
     """
-    with _refusing(str(path)):
+    with refusing(str(path)):
         file = os.fdopen(os.open(path, flags | os.O_RDWR | os.O_NOFOLLOW, 0o600), "r+b")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

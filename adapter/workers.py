@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
@@ -28,6 +28,10 @@ class Gone(Exception):
     """A worker ended before its work: it was killed, perhaps for want of memory."""
 
 
+class NotStarted(Exception):
+    """The system gives no process, or no pipe to it."""
+
+
 class Workers(Generic[Piece, Result]):
     """At most ``jobs`` processes, begun as they are needed, killed at the end; for each a thread here that waits.
 
@@ -37,7 +41,8 @@ class Workers(Generic[Piece, Result]):
 
     def __init__(self, work: Callable[[Piece], Result], jobs: int, module: str) -> None:
         self._work, self._jobs = work, jobs
-        self._context = _server(module)
+        with _starting():
+            self._context = _server(module)
         self._threads = ThreadPoolExecutor(jobs)
         self._processes: list[BaseProcess] = []
         self._free: SimpleQueue[Connection] = SimpleQueue()
@@ -61,9 +66,10 @@ class Workers(Generic[Piece, Result]):
         return self._threads.submit(self._ask, piece)
 
     def _begin(self) -> None:
-        near, far = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(far, self._work), daemon=True)
-        process.start()
+        with _starting():
+            near, far = self._context.Pipe()
+            process = self._context.Process(target=_serve, args=(far, self._work), daemon=True)
+            process.start()
         far.close()  # the process alone has it now, and it is closed when that dies
         self._processes.append(process)
         self._free.put(near)
@@ -80,6 +86,14 @@ class Workers(Generic[Piece, Result]):
         if error is not None:
             raise error
         return result  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, OSError) as error:
+        raise NotStarted(getattr(error, "strerror", None) or str(error) or type(error).__name__) from None
 
 
 def _server(module: str) -> ForkServerContext:

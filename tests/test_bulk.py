@@ -268,6 +268,20 @@ def test_our_own_bug_is_a_refusal_of_its_line_only(tmp_path: Path, monkeypatch: 
     assert "Muster" not in (tmp_path / "e").read_text()
 
 
+def test_want_of_memory_is_no_fault_of_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the run, which can be resumed: what is written does not depend on what else the machine does."""
+
+    def failing(raw: bytes) -> Any:
+        raise MemoryError
+
+    path = write(tmp_path / "in", list(cases(3)))
+    with monkeypatch.context() as patch:
+        patch.setattr(adapter.line, "load_case", failing)
+        done = run("to-fhir", path, "-o", tmp_path / "out", "--jobs", 1)
+    assert (done.exit_code, "not enough memory" in done.stderr, "0 refused" in done.stderr) == (1, True, True)
+    assert run("to-fhir", path, "-o", tmp_path / "out", "--jobs", 1, "--resume").exit_code == 0
+
+
 # --- files that are whole or not there ----------------------------------------------------------
 
 
@@ -378,6 +392,55 @@ def test_a_pipe_with_a_name_is_read_as_a_file(tmp_path: Path) -> None:
         writer.stdin.close()
         done = run("to-fhir", path, "--jobs", 1)
     assert (done.exit_code, done.stdout_bytes) == (0, bundles(lines))
+
+
+# --- what the system refuses --------------------------------------------------------------------
+
+
+def limited(shell: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A shell line in which $B is ``fhir-adapter bulk to-fhir``."""
+    env = os.environ | {"B": " ".join(command("to-fhir")), "PYTHONPATH": str(ROOT)} | environment
+    return subprocess.run(["sh", "-c", shell], cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
+def test_a_file_that_cannot_grow_stops_the_run_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    """The summary, the reason and how to go on; then the same bytes as without the disturbance."""
+    lines = list(cases(300))
+    write(tmp_path / "in", lines)
+    full = limited("ulimit -f 64; $B $PWD/in -o $PWD/out --jobs 1", tmp_path)
+    assert (full.returncode, (tmp_path / "out").exists()) == (1, False)
+    assert all(words in full.stderr for words in ("documents: ", "stopped: ", "[not-writable]", "--resume"))
+    assert "bug" not in full.stderr
+    assert run("to-fhir", tmp_path / "in", "-o", tmp_path / "out", "--jobs", 1, "--resume").exit_code == 0
+    assert (tmp_path / "out").read_bytes() == bundles(lines)
+
+
+def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """As on a disk that is full from the beginning."""
+    write(tmp_path / "in", list(cases(1)))
+    done = limited("ulimit -f 0; $B in -o out --jobs 1", tmp_path)
+    assert (done.returncode, "[not-writable]" in done.stderr, ".out.journal" in done.stderr) == (1, True, True)
+
+
+@pytest.mark.xdist_group("bulk")
+@pytest.mark.parametrize("way", ["ulimit -n 12; $B in -o out --jobs 2", "TMPDIR=$LONG $B in -o out --jobs 2"])
+def test_workers_that_cannot_be_started_are_told(tmp_path: Path, way: str) -> None:
+    """With what needs none; the run can be resumed."""
+    write(tmp_path / "in", list(cases(1)))
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    done = limited(way, tmp_path, LONG=str(long))
+    assert done.returncode == 1
+    assert all(words in done.stderr for words in ("No worker process can be started", "--jobs 1", "--resume"))
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_gone_is_none_of_a_streams_business(tmp_path: Path) -> None:
+    """Standard input and output have no place there."""
+    (tmp_path / "gone").mkdir()
+    write(tmp_path / "in", list(cases(1)))
+    done = limited("cd gone; rmdir ../gone; $B --jobs 1 - < ../in", tmp_path, PYTHONSAFEPATH="1")
+    assert (done.returncode, done.stdout.encode()) == (0, bundles(list(cases(1)))), done.stderr
 
 
 # --- kills --------------------------------------------------------------------------------------

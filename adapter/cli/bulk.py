@@ -14,7 +14,7 @@ import click
 
 from adapter.cli import options
 from adapter.cli.messages import refusing
-from adapter.files import STREAM, hidden
+from adapter.files import STREAM, hidden, shown
 from adapter.line import Task
 from adapter.memory import settle
 from adapter.verify import Verify
@@ -155,8 +155,9 @@ def _here(
     rate = (state.count - before.count) / seconds
     _tell(state, f"{seconds:.1f} s, {rate:.0f} a second, {jobs} process{'es' * (jobs > 1)}", paths[1] or "above")
     if stopped:
-        kept = [str(hidden(path, "part")) for path in paths if path and os.path.exists(hidden(path, "part"))]
-        resumable = os.path.exists(hidden(paths[0] or STREAM, "journal"))
+        files = [path for path in paths if path not in (None, STREAM)]
+        kept = [shown(str(hidden(path, "part"))) for path in files if os.path.exists(hidden(path, "part"))]
+        resumable = paths[0] in files and os.path.exists(hidden(paths[0], "journal"))
         way = "The same command with --resume goes on from here." if resumable else "It cannot be resumed."
         click.echo(f"stopped: {stopped} {way} So far: {', '.join(kept) or 'nothing kept'}", err=True)
     return state
