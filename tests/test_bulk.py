@@ -558,6 +558,34 @@ def test_ctrl_c_leaves_a_state_to_resume_and_no_process(large: Path, tmp_path: P
 
 
 @pytest.mark.xdist_group("bulk")
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP])
+def test_the_other_signals_that_end_a_run_do_it_as_ctrl_c(large: Path, tmp_path: Path, sig: signal.Signals) -> None:
+    """The summary, how to go on, and nothing left in the folder for temporary files."""
+    out, temporary = tmp_path / "out", tmp_path / "tmp"
+    temporary.mkdir()
+    env = os.environ | {"TMPDIR": str(temporary)}
+    process = start("to-fhir", large, "-o", out, "--jobs", 2, env=env)
+    await_progress(process, out)
+    process.send_signal(sig)
+    told = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 1
+    assert all(words in told for words in ("documents: ", "Interrupted", "--resume"))
+    assert os.listdir(temporary) == []
+
+
+def test_a_run_under_nohup_does_not_end_with_the_terminal(large: Path, tmp_path: Path) -> None:
+    """What whoever started it has it ignore stays ignored."""
+    out = tmp_path / "out"
+    line = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command("to-fhir", large, "-o", out, "--jobs", 1)]
+    process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True)
+    STARTED.append(process)
+    await_progress(process, out)
+    process.send_signal(signal.SIGHUP)
+    assert b"stopped" not in process.communicate(timeout=60)[1]
+    assert out.exists()
+
+
+@pytest.mark.xdist_group("bulk")
 @pytest.mark.parametrize("shared", ["--errors", "--report", "-o"])
 def test_a_result_is_of_one_process_at_a_time(tmp_path: Path, shared: str) -> None:
     """A second run is refused, whichever file it shares, whether the first can be resumed or is fed by a pipe."""

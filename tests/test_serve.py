@@ -240,6 +240,18 @@ def test_the_folder_of_the_metrics_is_private_and_goes(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith("log-")] == []
 
 
+def test_nothing_is_left_of_a_start_that_is_ended(tmp_path: Path) -> None:
+    """SIGTERM before gunicorn listens to it: the folder of the metrics goes all the same."""
+    environ = environment() | {"TMPDIR": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-m", "adapter", "serve"], env=environ, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("fhir-adapter-*")):
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.terminate()
+    assert process.wait(60) == 0
+    assert os.listdir(tmp_path) == []
+
+
 # --- faults -------------------------------------------------------------------------------------
 
 

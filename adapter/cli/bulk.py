@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adapter.cli import options
-from adapter.cli.messages import refusing
+from adapter.cli.messages import ending, refusing
 from adapter.files import STREAM, hidden, shown
 from adapter.line import Task
 from adapter.memory import settle
@@ -142,6 +142,7 @@ def _here(
     state = before = State()
     try:
         with (
+            ending(KeyboardInterrupt()),
             closing(run(task, names, paths, jobs, resume, max_errors)) as running,
             _bar(task.operation, names) as bar,
         ):
