@@ -9,6 +9,7 @@ long the results were then. After a kill they are cut to these lengths, and read
 
 from __future__ import annotations
 
+import errno
 import glob
 import gzip
 import os
@@ -21,12 +22,11 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from adapter.files import STREAM, Growing, hidden, hold, refusing, shown
+from adapter.files import STREAM, Growing, hidden, hold, refusing, shown, standard, why
 from adapter.line import MAX_LINE, Done, Task, convert, too_long
 from adapter.reporting import terms_version
 from adapter.workers import Gone, NotStarted, Workers
@@ -117,38 +117,64 @@ class State:
 def input_files(patterns: Sequence[str]) -> list[str]:
     """The files that are meant: files, ``-``, globs, and folders with all that is in them; sorted where they match.
 
+    What is reached twice, by a folder and a glob or by a link, is meant once.
     Names that begin with a dot or an underscore are left out of folders, as Spark does.
     Raises `MappingError` (not-readable), all of them at once.
     """
-    found: list[str] = []
+    found: dict[str, str] = {}  # by the place that a name leads to
     issues: list[Issue] = []
     for pattern in patterns:
         if os.path.isdir(pattern):
-            names = [str(path) for path in Path(pattern).rglob("*") if path.is_file() and _shown(path, pattern)]
+            names = _inside(pattern, issues)
         elif pattern == STREAM or os.path.exists(pattern):
             names = [pattern]
         else:
             names = [name for name in glob.glob(pattern, recursive=True) if os.path.isfile(name)]
-        issues += [] if names else [Issue("not-readable", "There is no such file.", path=shown(pattern))]
-        found += sorted(names)
-    issues += [
-        Issue("not-readable", "No right to read.", path=shown(n))
-        for n in found
-        if n != STREAM and not os.access(n, os.R_OK)
-    ]
+        issues += [] if names else [_unreadable(pattern, "There is no such file.")]
+        for name in sorted(names):
+            found.setdefault(name if name == STREAM else os.path.realpath(name), name)
+    for name in found.values():
+        if name == STREAM:
+            issues += [] if sys.stdin else [_unreadable(name, why(OSError(errno.EBADF, os.strerror(errno.EBADF))))]
+        elif not os.path.exists(name):
+            issues.append(_unreadable(name, "The link leads nowhere."))
+        elif not os.access(name, os.R_OK):
+            issues.append(_unreadable(name, "No right to read."))
     if issues:
         raise MappingError(issues)
-    return found
+    return list(found.values())
 
 
-def _shown(path: Path, folder: str) -> bool:
-    return not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+def _inside(folder: str, issues: list[Issue]) -> list[str]:
+    """The files in a folder and those below it, links followed, each folder once; what cannot be seen is an issue."""
+    names: list[str] = []
+    seen: set[str] = set()
+
+    def unseen(error: OSError) -> None:
+        issues.append(_unreadable(error.filename, why(error)))
+
+    for here, folders, files in os.walk(folder, onerror=unseen, followlinks=True):
+        place = os.path.realpath(here)
+        folders[:] = [] if place in seen else filter(_is_data, folders)
+        if place not in seen:
+            paths = [os.path.join(here, name) for name in filter(_is_data, files)]
+            names += [path for path in paths if os.path.isfile(path) or not os.path.exists(path)]
+        seen.add(place)
+    return names
+
+
+def _is_data(name: str) -> bool:
+    return not name.startswith((".", "_"))
+
+
+def _unreadable(name: str, reason: str) -> Issue:
+    return Issue("not-readable", reason, path=shown(name))
 
 
 @contextmanager
 def _opened(name: str) -> Iterator[tuple[IO[bytes], IO[bytes] | gzip.GzipFile]]:
     """The file as it is and unpacked: gzip is known by its first bytes."""
-    raw: Any = sys.stdin.buffer if name == STREAM else open(name, "rb")  # noqa: SIM115
+    raw: Any = standard(sys.stdin) if name == STREAM else open(name, "rb")  # noqa: SIM115
     try:
         yield raw, gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
     finally:
@@ -173,12 +199,13 @@ def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, Place, in
                         blank = piece.isspace()
                         while not piece.endswith(b"\n") and (piece := stream.readline(MAX_LINE)):
                             length += len(piece)
+                            blank = blank and piece.isspace()
                         count, at = count + 1, at + length
                         if not blank:
                             yield line, Place(number, count, at), before + (raw.tell() if packed else at)
         except (OSError, EOFError, zlib.error) as error:
-            why = Issue("not-readable", f"The file cannot be read further: {type(error).__name__}.")
-            yield (told, count + 1, at, why), Place(number + 1), before + size
+            issue = Issue("not-readable", f"The file cannot be read further: {type(error).__name__}.")
+            yield (told, count + 1, at, issue), Place(number + 1), before + size
         before += size
 
 
@@ -251,8 +278,8 @@ def _made(task: Task, form: Form, batches: Iterator[Batch], jobs: int) -> Iterat
                 first, made = waiting.popleft()
                 yield first, made.result()
     except Gone:
-        why = "A worker process is gone: it was killed, perhaps for want of memory (fewer --jobs need less)."
-        raise Stopped(why) from None
+        told = "A worker process is gone: it was killed, perhaps for want of memory (fewer --jobs need less)."
+        raise Stopped(told) from None
     except NotStarted as error:
         raise Stopped(f"No worker process can be started: {error} (--jobs 1 needs none).") from None
 
@@ -320,7 +347,8 @@ def run(
     """
     out, errors, report = paths
     form = Form(tuple((path or "").endswith(".gz") for path in paths), errors is None, report is not None)
-    results = [Growing(out or STREAM), Growing(errors or STREAM, None if errors else sys.stderr)]
+    told = STREAM if sys.stderr else os.devnull  # the caller closed it
+    results = [Growing(out or STREAM), Growing(errors or told, None if errors else sys.stderr)]
     results += [Growing(report)] if report else []
     journal = None
     if STREAM not in names and results[0].part is not None:

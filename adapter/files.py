@@ -28,12 +28,12 @@ EXAMPLES = next(folder for folder in (_HERE / "examples", _HERE.parent / "exampl
 def read_bytes(path: str) -> bytes:
     """The bytes of a file, or of standard input for ``-``; raises `MappingError` (not-readable)."""
     try:
-        return _buffer(sys.stdin).read() if path == STREAM else Path(path).read_bytes()
+        return standard(sys.stdin).read() if path == STREAM else Path(path).read_bytes()
     except OSError as error:
         raise MappingError(Issue("not-readable", why(error), path=shown(path))) from None
 
 
-def _buffer(stream: TextIO | None) -> BinaryIO:
+def standard(stream: TextIO | None) -> BinaryIO:
     """The bytes of a standard stream, which is missing where the caller closed it."""
     if stream is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -62,7 +62,7 @@ def write_all(results: Sequence[tuple[str, bytes]], *, overwrite: bool = True, p
     for path, data in results:
         with refusing(path):
             if path == STREAM:
-                _write(_buffer(sys.stdout), data)
+                _write(standard(sys.stdout), data)
             elif not _is_plain(path):
                 Path(path).write_bytes(data)
 
@@ -150,7 +150,7 @@ class Growing:
         """Open the file anew, or after its first ``length`` bytes, which must be there."""
         with refusing(self.path):
             if self._standard is not None:
-                self._file = _buffer(self._standard)
+                self._file = standard(self._standard)
                 return
             if self.part is None:
                 self._file = self._opened.enter_context(Path(self.path).open("wb"))  # noqa: SIM115

@@ -235,6 +235,9 @@ def test_a_line_that_is_too_long_is_refused_unread(tmp_path: Path, monkeypatch: 
     assert done.stdout_bytes == bundles([one, two])
     assert (record["line"], record["offset"], codes(record)) == (2, len(one) + 1, {"too-large"})
     assert "1000 bytes" in record["outcome"]["issue"][0]["diagnostics"]
+    write(path, [b" " * 1500 + b"{}", b" " * 5000, two])
+    blank = run("to-fhir", path, "--errors", tmp_path / "e", "--jobs", 1)
+    assert (blank.stdout_bytes, [record["line"] for record in outcomes(tmp_path / "e")]) == (bundles([two]), [1])
     assert convert(b" " * 1001, Task("validate")).issues[0].code == "too-large"
 
 
@@ -380,6 +383,63 @@ def test_inputs_that_are_not_there_are_all_named_before_anything_runs(tmp_path: 
     path = write(tmp_path / "in", list(cases(1)))
     nowhere = run("to-fhir", path, "-o", tmp_path / "no" / "out")
     assert (nowhere.exit_code, "[not-writable]" in nowhere.stderr) == (1, True)
+
+
+def test_what_is_in_a_folder_and_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    """A link that leads nowhere or to itself: nothing of a folder is left out in silence."""
+    write(tmp_path / "in", list(cases(1)))
+    (tmp_path / "away").symlink_to("nowhere")
+    (tmp_path / "self").symlink_to("self")
+    done = run("to-fhir", tmp_path, "--jobs", 1)
+    assert (done.exit_code, done.stdout, done.stderr.count("[not-readable]")) == (1, "", 2)
+    assert str(tmp_path / "away") in done.stderr
+
+
+def test_a_folder_that_is_closed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files would be missing."""
+    (tmp_path / "sub").mkdir()
+    write(tmp_path / "in", list(cases(1)))
+    real = os.scandir
+
+    def closed(path: str) -> Any:  # root may look everywhere
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    done = run("to-fhir", tmp_path, "--jobs", 1)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"{tmp_path}/sub: Permission denied." in done.stderr
+
+
+def test_links_are_followed_and_every_file_is_read_once(tmp_path: Path) -> None:
+    """Folders that are linked, in a circle too, and a file that is meant twice."""
+    one, two = cases(2)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "linked").mkdir()
+    write(folder / "a", [one])
+    write(tmp_path / "linked" / "b", [two])
+    (folder / "circle").symlink_to(folder)
+    (folder / "sub").symlink_to(tmp_path / "linked")
+    (folder / "z").symlink_to(folder / "a")
+    done = run("to-fhir", folder, folder / "a", tmp_path / "linked" / "*", "--jobs", 1)
+    assert (done.exit_code, done.stdout_bytes) == (0, bundles([one, two]))
+
+
+@pytest.mark.parametrize(
+    ("shell", "status"),
+    [("$B - --jobs 1 <&-", 1), ("$B in --jobs 1 > out 2>&-", 1), ("$B in -o out --jobs 2 2>&-", 1)],
+)
+def test_closed_streams_are_no_bug(tmp_path: Path, shell: str, status: int) -> None:
+    """Standard input cannot be read; what would be told on standard error is told nobody, and spoils no result."""
+    write(tmp_path / "in", [*cases(1), b"{"])
+    done = limited(shell, tmp_path)
+    assert (done.returncode, "[bug]" in done.stderr) == (status, False)
+    if "in -" in shell:
+        assert (tmp_path / "out").read_bytes() == bundles(list(cases(1)))
+    else:
+        assert "error: -: Bad file descriptor. " in done.stderr
 
 
 def test_a_pipe_with_a_name_is_read_as_a_file(tmp_path: Path) -> None:

@@ -525,3 +525,9 @@ def test_nothing_to_say_is_not_written(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(encode(dump_case(case_of(MINIMAL))) + b"\n")
     done = program("$A bulk to-fhir in -o out --jobs 1 2> /dev/full; test -s out", tmp_path)
     assert done.returncode == 0
+
+
+def test_validate_with_closed_standard_error(tmp_path: Path) -> None:
+    """There is no bar for nobody."""
+    done = program(f"$A validate {' '.join([str(MINIMAL)] * 12)} 2>&-", tmp_path)
+    assert done.returncode == 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adapter.cli import options
-from adapter.cli.messages import ending, refusing
+from adapter.cli.messages import ending, refusing, watched
 from adapter.files import STREAM, hidden, shown
 from adapter.line import Task
 from adapter.memory import settle
@@ -198,7 +198,7 @@ def _bar(label: str, names: Sequence[str]) -> Any:
         length=sum(map(os.path.getsize, names)) if known else None,
         label=label,
         file=sys.stderr,
-        hidden=not sys.stderr.isatty(),
+        hidden=not watched(),
         item_show_func=lambda item: item or "",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -52,6 +53,11 @@ def ending(end: BaseException) -> Iterator[None]:
     finally:
         for sig in taken:
             signal.signal(sig, signal.SIG_DFL)
+
+
+def watched() -> bool:
+    """Whether somebody looks at standard error."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def tell(issues: Sequence[Issue], messages: str, summary: str = "") -> None:

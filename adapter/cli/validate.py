@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 
+from adapter.cli.messages import watched
 from adapter.files import read_bytes, shown
 from adapter.verify import findings
 from mappings import Issue, MappingError, encode
@@ -48,7 +49,7 @@ def validate(context: click.Context, files: tuple[str, ...], shape: str, models:
 
 def _checked(files: tuple[str, ...], models: bool) -> Iterator[tuple[str, list[Issue]]]:
     """Each file and what is wrong with it; a bar on standard error where there are many and somebody looks."""
-    hidden = len(files) < 10 or not sys.stderr.isatty()
+    hidden = len(files) < 10 or not watched()
     with click.progressbar(files, label="validating", file=sys.stderr, hidden=hidden, show_pos=True) as bar:
         for name in bar:
             try:
