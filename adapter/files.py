@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from typing import BinaryIO, TextIO
 from mappings import Issue, MappingError
 
 STREAM = "-"  # standard input or output
+_STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+_OPEN = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 _HERE = Path(__file__).parent
 #: The example cases, a folder each: in the repository beside the packages, in a wheel inside this one (setup.cfg).
 EXAMPLES = next(folder for folder in (_HERE / "examples", _HERE.parent / "examples") if folder.is_dir())
@@ -64,7 +67,8 @@ def write_all(results: Sequence[tuple[str, bytes]], *, overwrite: bool = True, p
             if path == STREAM:
                 _write(standard(sys.stdout), data)
             elif not _is_plain(path):
-                Path(path).write_bytes(data)
+                with _in_place(path) as stream:
+                    _write(stream, data)
 
 
 def _write(stream: BinaryIO, data: bytes) -> None:
@@ -102,7 +106,31 @@ def shown(name: str) -> str:
 
 def _is_plain(path: str) -> bool:
     """Whether the path is, or will be, an ordinary file; a folder counts, so that it is refused as one."""
-    return path != STREAM and (os.path.isdir(path) or os.path.isfile(path) or not os.path.exists(path))
+    return not is_stream(path) and (os.path.isdir(path) or os.path.isfile(path) or not os.path.exists(path))
+
+
+def is_stream(path: str) -> bool:
+    """Whether the path is no place, but something that is open already."""
+    return path == STREAM or _number(path) is not None
+
+
+def _number(path: str) -> int | None:
+    found = _OPEN.fullmatch(path)
+    return int(found[1]) if found else _STANDARD.get(path)
+
+
+def place(path: str) -> str | None:
+    """Where a result goes, the same for all of its names; None for a pipe or a device, which takes several."""
+    if is_stream(path):
+        return f"/dev/fd/{1 if path == STREAM else _number(path)}"
+    with refusing(path):
+        return os.path.realpath(path) if _is_plain(path) else None
+
+
+def _in_place(path: str) -> BinaryIO:
+    """What cannot be replaced, to write to; an open file goes on where it is, even where a path leads to it."""
+    number = _number(path)
+    return Path(path).open("wb") if number is None else os.fdopen(os.dup(number), "wb")
 
 
 def _stage(path: str, data: bytes, overwrite: bool, private: bool) -> tuple[Path, Path]:
@@ -153,7 +181,7 @@ class Growing:
                 self._file = standard(self._standard)
                 return
             if self.part is None:
-                self._file = self._opened.enter_context(Path(self.path).open("wb"))  # noqa: SIM115
+                self._file = self._opened.enter_context(_in_place(self.path))
                 return
             if not length and self.unfinished:
                 with hold(self.part, 0):  # nobody else is at it

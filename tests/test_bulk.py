@@ -359,6 +359,11 @@ def test_what_is_not_the_same_run_is_not_resumed(tmp_path: Path, change: Any, wo
         ["to-fhir", "-", "--resume"],
         ["to-fhir", "{in}", "-o", "{in}"],
         ["to-fhir", "{in}", "-o", "{out}", "--errors", "{out}"],
+        ["to-fhir", "{in}", "--errors", "-"],
+        ["to-fhir", "{in}", "--report", "/dev/stdout"],
+        ["to-fhir", "{in}", "-o", "/dev/stdout", "--resume"],
+        ["to-fhir", "{in}", "-o", "{out}", "--errors", "{hidden}.part"],
+        ["to-fhir", "{in}", "-o", "{out}", "--report", "{hidden}.journal"],
         ["to-fhir", "{in}", "--mode", "put"],
         ["to-fhir", "{in}", "--master", "local"],
         ["to-fhir", "{in}", "-o", "{out}", "--engine", "spark", "--resume"],
@@ -370,7 +375,8 @@ def test_what_is_not_the_same_run_is_not_resumed(tmp_path: Path, change: Any, wo
 def test_a_wrong_command_line_is_status_2_and_writes_nothing(tmp_path: Path, arguments: list[str]) -> None:
     """Files that stand for two things, options that would do nothing, a resumption that cannot be."""
     path = write(tmp_path / "in", list(cases(1)))
-    done = run(*(word.format(**{"in": path, "out": tmp_path / "out"}) for word in arguments))
+    places = {"in": path, "out": tmp_path / "out", "hidden": tmp_path / ".out"}
+    done = run(*(word.format(**places) for word in arguments))
     assert done.exit_code == 2
     assert os.listdir(tmp_path) == ["in"]
 

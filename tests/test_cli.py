@@ -239,6 +239,30 @@ def test_a_wrong_command_line_is_exit_status_2(line: str) -> None:
     assert done.stderr
 
 
+SERVER = "--server http://127.0.0.1:9"
+ONE_PLACE = (
+    "to-fhir in -o ./in",
+    "to-fhir - --onto in -o in",
+    "to-case in -o out --report in",
+    "gaps in -o in",
+    f"send in {SERVER} --answer in",
+    f"send in {SERVER} --answer -",
+    f"fetch {SERVER} --patient 1 -o out --bundle ./out",
+    f"fetch {SERVER} --patient 1 --bundle /dev/stdout",
+    f"fetch {SERVER} --patient 1 --token-file in -o in",
+)
+
+
+@pytest.mark.parametrize("line", ONE_PLACE)
+def test_a_result_has_a_place_of_its_own(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is written over an input, or over another: refused before anything is read."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").write_bytes(MINIMAL.read_bytes())
+    done = run(*line.split())
+    assert (done.exit_code, done.stdout, "named twice" in done.stderr) == (2, "", True)
+    assert (os.listdir(tmp_path), (tmp_path / "in").read_bytes()) == (["in"], MINIMAL.read_bytes())
+
+
 def test_an_unreadable_input_is_named() -> None:
     """A path that cannot be read is told with the system's reason; exit status 1."""
     done = run("to-fhir", "no-such-file.json")
@@ -364,6 +388,18 @@ def test_a_device_is_written_in_place() -> None:
     """What is no ordinary file is not replaced: /dev/null stays a device."""
     assert run("to-fhir", MINIMAL, "-o", "/dev/null").exit_code == 0
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+@pytest.mark.parametrize("command", [f"to-fhir {MINIMAL}", "bulk to-fhir in --jobs 1"])
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_a_stream_by_its_path_is_a_stream(tmp_path: Path, command: str, name: str) -> None:
+    """The file behind it is neither replaced nor cut, and goes on after the result."""
+    (tmp_path / "in").write_bytes(encode(dump_case(case_of(MINIMAL))) + b"\n")
+    line = "echo before; $A {} -o {} 2>/dev/null; echo after"
+    for place in ("-", name):
+        program(f"({line.format(command, place)}) > out{len(place)}", tmp_path)
+    assert (tmp_path / f"out{len(name)}").read_bytes() == (tmp_path / "out1").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in", "out1", f"out{len(name)}"])
 
 
 # --- documents ----------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ def gaps_command(case: str, shape: str, output: str) -> None:
     from adapter.gaps import FORMATS, gaps
 
     with refusing():
+        options.separate([output], [case])
         write_all([(output, FORMATS[shape](gaps(load_case(read_bytes(case)))).encode())])
 
 

@@ -44,6 +44,11 @@ def _with_server(command: Any) -> Any:
     return command
 
 
+def _read(given: dict[str, Any]) -> list[str | None]:
+    """The files that the options have read."""
+    return [given[name] for name in ("token_file", "cert", "key")]
+
+
 @contextmanager
 def _server(
     base: str, token_file: str | None, cert: str | None, key: str | None, timeout: float, answer: str | None
@@ -80,6 +85,7 @@ def send_command(what: str, mode: str | None, subject: str | None, messages: str
     from adapter.sending import send
 
     with refusing(messages):
+        options.separate([STREAM, given["answer"]], [what, *_read(given)])
         document = as_plain(read_bytes(what))
         is_case = isinstance(document, dict) and "resourceType" not in document
         if not is_case and (mode or subject):
@@ -121,6 +127,7 @@ def fetch_command(
     if (patient is None) == (identifier is None):
         raise click.UsageError("Give --patient ID or --patient-identifier SYSTEM|VALUE.")
     with refusing(messages):
+        options.separate([output, bundle, given["answer"]], _read(given))
         with _server(**given) as server:
             click.echo(f"Fetching from {server.base}", err=True)
             id_ = patient_id(server, patient, identifier)

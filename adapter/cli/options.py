@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from adapter.files import STREAM
+from adapter.files import STREAM, place, shown
 from adapter.verify import LEVELS
 from mappings.bundle import MODES, TYPES
 
@@ -53,6 +54,14 @@ def bundle(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def separate(results: Sequence[str | None], inputs: Sequence[str | None] = ()) -> None:
+    """Refuse a result whose place is another's, or an input's: one of the two would be lost."""
+    wanted = [found for path in results if path is not None and (found := place(path))]
+    taken = {os.path.realpath(path) for path in inputs if path not in (None, STREAM)}
+    if twice := [path for path in wanted if path in taken or wanted.count(path) > 1]:
+        raise click.UsageError(f"A result needs a place of its own; this one is named twice: {shown(twice[0])}.")
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
