@@ -226,6 +226,11 @@ USAGE = (
     f"to-fhir {MINIMAL} --subject Patient/1",
     "to-case - --report -",
     "to-case - --report x.json -o ./x.json",
+    f"bulk to-fhir {MINIMAL} --now 2024",
+    f"send {MINIMAL} --server http://127.0.0.1:9 --timeout nan",
+    f"send {MINIMAL} --server http://[::1",
+    f"send {MINIMAL} --server http://127.0.0.1:http",
+    f"send {MINIMAL} --server http://a\N{NO-BREAK SPACE}b/",
     "table Nonsense",
     "no-such-command",
 )
@@ -234,9 +239,15 @@ USAGE = (
 @pytest.mark.parametrize("line", USAGE)
 def test_a_wrong_command_line_is_exit_status_2(line: str) -> None:
     """An option that is wrong, or that would do nothing, is refused as usage before anything is read or written."""
-    done = run(*line.split())
+    done = run(*line.split(" "))
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr
+
+
+def test_a_space_in_an_address_is_a_wrong_option() -> None:
+    """And is not asked for."""
+    done = run("send", MINIMAL, "--server", "http://a b/")
+    assert (done.exit_code, "[bad-option]" in done.stderr) == (2, True)
 
 
 SERVER = "--server http://127.0.0.1:9"
@@ -400,6 +411,13 @@ def test_a_stream_by_its_path_is_a_stream(tmp_path: Path, command: str, name: st
         program(f"({line.format(command, place)}) > out{len(place)}", tmp_path)
     assert (tmp_path / f"out{len(name)}").read_bytes() == (tmp_path / "out1").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in", "out1", f"out{len(name)}"])
+
+
+def test_tables_are_not_written_where_nobody_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty name, as of a variable that is not set, is no folder."""
+    monkeypatch.chdir(tmp_path)
+    done = run("flat", SYNTHETIC, "-o", "")
+    assert (done.exit_code, "[not-writable]" in done.stderr, os.listdir(tmp_path)) == (1, True, [])
 
 
 # --- documents ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import click
 from adapter.files import STREAM, place, shown
 from adapter.verify import LEVELS
 from mappings.bundle import MODES, TYPES
+from mappings.values import INSTANT
 
 Command = Callable[..., Any]
 
@@ -33,6 +34,12 @@ verify = click.option(
 strict = click.option("--strict", is_flag=True, help="Refuse a Bundle of which anything is not mapped.")
 
 
+def _instant(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not INSTANT.ok(value):
+        raise click.BadParameter(f"Expected: {INSTANT.meaning}.")
+    return value
+
+
 def bundle(command: Command) -> Command:
     """The options about the Bundle that is written."""
     for option in (
@@ -41,6 +48,7 @@ def bundle(command: Command) -> Command:
         click.option(
             "--now",
             metavar="INSTANT",
+            callback=_instant,
             help="The time of making, such as 2024-07-15T10:00:00+02:00, if the case has none.",
         ),
         click.option(
