@@ -255,8 +255,13 @@ class _Bearer(requests.auth.AuthBase):
 
 def _address(base: str, secret: bool) -> str:
     """The base address without its last slash; a secret goes over TLS only, or stays on this machine."""
-    parts = urlsplit(base)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(base)
+        plain = base.isprintable() and " " not in base and parts.port != 0
+    except ValueError:  # a port or an address that is none
+        plain = False
+    sound = plain and parts.scheme in ("http", "https") and parts.hostname
+    if not sound or parts.username or parts.query or parts.fragment:
         raise MappingError(
             Issue("bad-option", path="--server", expected="http(s)://host/path, without user, query and fragment")
         )

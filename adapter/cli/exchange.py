@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,13 @@ from mappings.wire import as_plain
 if TYPE_CHECKING:
     from adapter.client import Server
 
+
+def _number(context: click.Context, option: click.Parameter, value: float) -> float:
+    if isnan(value):  # which is in every range
+        raise click.BadParameter("nan is no number.")
+    return value
+
+
 TOKEN = "FHIR_SERVER_TOKEN"
 _FILE = click.Path(exists=True, dir_okay=False)
 _OPTIONS = (
@@ -28,7 +36,8 @@ _OPTIONS = (
     click.option("--cert", type=_FILE, help="A client certificate (PEM)."),
     click.option("--key", type=_FILE, help="Its key, if it is not in the same file."),
     click.option(
-        "--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, help="Seconds for one answer."
+        "--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, help="Seconds for one answer.",
+        callback=_number,
     ),
     click.option("--answer", metavar="FILE", help="Write the server's last answer to FILE, for its owner alone."),
     click.option(
