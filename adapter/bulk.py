@@ -30,7 +30,7 @@ from adapter.files import STREAM, Growing, hidden, hold, refusing, shown, standa
 from adapter.line import MAX_LINE, Done, Task, convert, too_long
 from adapter.reporting import terms_version
 from adapter.workers import Gone, NotStarted, Workers
-from mappings import Issue, MappingError, __version__, decode, encode
+from mappings import Issue, MappingError, __version__, encode
 
 LINES, BYTES = 128, 128 * 2**10  # a batch is full with either
 AHEAD = 3  # batches read ahead for each process
@@ -299,16 +299,21 @@ class Journal:
         self._file = hold(self.path, os.O_CREAT)
         whole, _, _ = self._file.read().rpartition(b"\n")
         first, *others = whole.splitlines() or [b""]
+        anew = f"no {shown(str(self.path))}, to begin anew"
         if first and not resume:
-            raise self._refusal("A run was left off here.", f"--resume, or no {shown(str(self.path))}, to begin anew")
-        if first and first != encode(identity):
-            changed = [name for name, value in decode(first).items() if encode(value) != encode(identity[name])]
+            raise self._refusal("A run was left off here.", f"--resume, or {anew}")
+        try:
+            begun = msgspec.json.decode(first, type=dict[str, Any]) if first else identity
+            self.last = msgspec.json.decode(others[-1], type=State) if others else State()
+        except msgspec.DecodeError:
+            raise self._refusal("The journal is damaged.", anew) from None
+        changed = [name for name, value in identity.items() if encode(begun.get(name)) != encode(value)]
+        if changed:
             raise self._refusal(f"The run was begun with other {', '.join(changed)}.", "the same as then")
         self._file.seek(len(whole) + bool(whole))
         self._file.truncate()
         if not first:
             self.note(identity)
-        self.last = msgspec.json.decode(others[-1], type=State) if others else State()
 
     def _refusal(self, why: str, expected: str) -> MappingError:
         self.close()

@@ -353,6 +353,19 @@ def test_what_is_not_the_same_run_is_not_resumed(tmp_path: Path, change: Any, wo
     assert (tmp_path / ".out.journal").read_bytes() == journal
 
 
+@pytest.mark.parametrize("journal", ["{\n", '{"a":1}\n', "[]\n", "\xff\n", "@\n{}\n[1]\n", "@\nx\n"])
+def test_a_damaged_journal_is_told_with_its_path(tmp_path: Path, journal: str) -> None:
+    """And stays as it is."""
+    path, out, left = write(tmp_path / "in", [b"{"] * 3), tmp_path / "out", tmp_path / ".out.journal"
+    arguments = ("to-fhir", path, "-o", out, "--jobs", 1)
+    run(*arguments, "--max-errors", 0)
+    damaged = journal.replace("@", left.read_text().splitlines()[0]).encode("latin-1")
+    left.write_bytes(damaged)
+    done = run(*arguments, "--resume")
+    assert (done.exit_code, str(left) in done.stderr, "[bad-option]" in done.stderr) == (2, True, True)
+    assert left.read_bytes() == damaged
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
