@@ -585,3 +585,16 @@ def test_validate_with_closed_standard_error(tmp_path: Path) -> None:
     """There is no bar for nobody."""
     done = program(f"$A validate {' '.join([str(MINIMAL)] * 12)} 2>&-", tmp_path)
     assert done.returncode == 0
+
+
+def test_ctrl_c_while_it_is_loaded_is_no_traceback(tmp_path: Path) -> None:
+    """As later: one word."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'mappings.case': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+    )
+    done = program("$A table", tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"Aborted!\n")
