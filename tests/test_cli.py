@@ -537,7 +537,7 @@ def test_a_reader_that_goes_away_is_no_error_message(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
 def test_a_full_standard_output_is_an_error(tmp_path: Path) -> None:
     """A result that did not arrive whole, a short one too, is exit status 1 and one line on standard error."""
-    for command in ("table", f"to-fhir {MINIMAL}"):
+    for command in ("table", f"to-fhir {MINIMAL}", f"validate --format json {MINIMAL}", "keys new --name lab"):
         done = program(f"$A {command} > /dev/full", tmp_path)
         assert done.returncode == 1
         assert done.stderr.startswith(b"error: -: No space left on device.")

@@ -111,7 +111,7 @@ def send_command(what: str, mode: str | None, subject: str | None, messages: str
             write_all([(STREAM, encode(told.as_json(), pretty=True))])
         else:
             tell([issue for issue in told.issues if issue.level != "information"], messages)
-            click.echo(told.as_text())
+            write_all([(STREAM, told.as_text().encode() + b"\n")])
         raise click.exceptions.Exit(0 if told.whole else 1)
 
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import click
 
 from adapter.cli.messages import ending, refusing
+from adapter.files import STREAM, write_all
 from adapter.keys import new_key
 from adapter.settings import PREFIX, load
 
@@ -66,5 +67,5 @@ def new(name: str) -> None:
     """
     with refusing():
         key, line = new_key(name)
-    click.echo(line)
+        write_all([(STREAM, line.encode() + b"\n")])
     click.echo(f"The key of {name}, shown only now:\n{key}", err=True)
