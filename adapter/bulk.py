@@ -129,7 +129,7 @@ def input_files(patterns: Sequence[str]) -> list[str]:
         elif pattern == STREAM or os.path.exists(pattern):
             names = [pattern]
         else:
-            names = [name for name in glob.glob(pattern, recursive=True) if os.path.isfile(name)]
+            names = list(filter(_is_file, glob.glob(pattern, recursive=True)))
         issues += [] if names else [_unreadable(pattern, "There is no such file.")]
         for name in sorted(names):
             found.setdefault(name if name == STREAM else os.path.realpath(name), name)
@@ -157,14 +157,18 @@ def _inside(folder: str, issues: list[Issue]) -> list[str]:
         place = os.path.realpath(here)
         folders[:] = [] if place in seen else filter(_is_data, folders)
         if place not in seen:
-            paths = [os.path.join(here, name) for name in filter(_is_data, files)]
-            names += [path for path in paths if os.path.isfile(path) or not os.path.exists(path)]
+            names += filter(_is_file, (os.path.join(here, name) for name in filter(_is_data, files)))
         seen.add(place)
     return names
 
 
 def _is_data(name: str) -> bool:
     return not name.startswith((".", "_"))
+
+
+def _is_file(path: str) -> bool:
+    """Also a link that leads nowhere: what is missing is to be told."""
+    return os.path.isfile(path) or not os.path.exists(path)
 
 
 def _unreadable(name: str, reason: str) -> Issue:

@@ -412,6 +412,7 @@ def test_what_is_in_a_folder_and_cannot_be_reached_is_named(tmp_path: Path) -> N
     done = run("to-fhir", tmp_path, "--jobs", 1)
     assert (done.exit_code, done.stdout, done.stderr.count("[not-readable]")) == (1, "", 2)
     assert str(tmp_path / "away") in done.stderr
+    assert run("to-fhir", tmp_path / "*", "--jobs", 1).stderr == done.stderr
 
 
 def test_a_folder_that_is_closed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
