@@ -1,5 +1,16 @@
-"""``python -m adapter``: the same as the command ``fhir-adapter``."""
+"""``python -m adapter``, and the same as the command ``fhir-adapter``."""
 
-from adapter.cli import main
+import sys
 
-main(prog_name="python -m adapter")
+
+def program() -> None:
+    """The command line; Ctrl-C ends it in the same way while it is still being loaded."""
+    try:
+        from adapter.cli import main
+    except KeyboardInterrupt:
+        sys.exit("Aborted!")
+    main()
+
+
+if __name__ == "__main__":
+    program()

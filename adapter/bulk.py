@@ -9,7 +9,7 @@ long the results were then. After a kill they are cut to these lengths, and read
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import glob
 import gzip
 import os
@@ -19,19 +19,18 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from adapter.files import STREAM, Growing, hidden, open_hidden
+from adapter.files import STREAM, Growing, hidden, hold, refusing, shown, standard, why
 from adapter.line import MAX_LINE, Done, Task, convert, too_long
 from adapter.reporting import terms_version
-from adapter.workers import Gone, Workers
-from mappings import Issue, MappingError, __version__, decode, encode
+from adapter.workers import Gone, NotStarted, Workers
+from mappings import Issue, MappingError, __version__, encode
 
 LINES, BYTES = 128, 128 * 2**10  # a batch is full with either
 AHEAD = 3  # batches read ahead for each process
@@ -118,36 +117,68 @@ class State:
 def input_files(patterns: Sequence[str]) -> list[str]:
     """The files that are meant: files, ``-``, globs, and folders with all that is in them; sorted where they match.
 
+    What is reached twice, by a folder and a glob or by a link, is meant once.
     Names that begin with a dot or an underscore are left out of folders, as Spark does.
     Raises `MappingError` (not-readable), all of them at once.
     """
-    found: list[str] = []
+    found: dict[str, str] = {}  # by the place that a name leads to
     issues: list[Issue] = []
     for pattern in patterns:
         if os.path.isdir(pattern):
-            names = [str(path) for path in Path(pattern).rglob("*") if path.is_file() and _shown(path, pattern)]
+            names = _inside(pattern, issues)
         elif pattern == STREAM or os.path.exists(pattern):
             names = [pattern]
         else:
-            names = [name for name in glob.glob(pattern, recursive=True) if os.path.isfile(name)]
-        issues += [] if names else [Issue("not-readable", "There is no such file.", path=pattern)]
-        found += sorted(names)
-    issues += [
-        Issue("not-readable", "No right to read.", path=n) for n in found if n != STREAM and not os.access(n, os.R_OK)
-    ]
+            names = list(filter(_is_file, glob.glob(pattern, recursive=True)))
+        issues += [] if names else [_unreadable(pattern, "There is no such file.")]
+        for name in sorted(names):
+            found.setdefault(name if name == STREAM else os.path.realpath(name), name)
+    for name in found.values():
+        if name == STREAM:
+            issues += [] if sys.stdin else [_unreadable(name, why(OSError(errno.EBADF, os.strerror(errno.EBADF))))]
+        elif not os.path.exists(name):
+            issues.append(_unreadable(name, "The link leads nowhere."))
+        elif not os.access(name, os.R_OK):
+            issues.append(_unreadable(name, "No right to read."))
     if issues:
         raise MappingError(issues)
-    return found
+    return list(found.values())
 
 
-def _shown(path: Path, folder: str) -> bool:
-    return not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+def _inside(folder: str, issues: list[Issue]) -> list[str]:
+    """The files in a folder and those below it, links followed, each folder once; what cannot be seen is an issue."""
+    names: list[str] = []
+    seen: set[str] = set()
+
+    def unseen(error: OSError) -> None:
+        issues.append(_unreadable(error.filename, why(error)))
+
+    for here, folders, files in os.walk(folder, onerror=unseen, followlinks=True):
+        place = os.path.realpath(here)
+        folders[:] = [] if place in seen else filter(_is_data, folders)
+        if place not in seen:
+            names += filter(_is_file, (os.path.join(here, name) for name in filter(_is_data, files)))
+        seen.add(place)
+    return names
+
+
+def _is_data(name: str) -> bool:
+    return not name.startswith((".", "_"))
+
+
+def _is_file(path: str) -> bool:
+    """Also a link that leads nowhere: what is missing is to be told."""
+    return os.path.isfile(path) or not os.path.exists(path)
+
+
+def _unreadable(name: str, reason: str) -> Issue:
+    return Issue("not-readable", reason, path=shown(name))
 
 
 @contextmanager
 def _opened(name: str) -> Iterator[tuple[IO[bytes], IO[bytes] | gzip.GzipFile]]:
     """The file as it is and unpacked: gzip is known by its first bytes."""
-    raw: Any = sys.stdin.buffer if name == STREAM else open(name, "rb")  # noqa: SIM115
+    raw: Any = standard(sys.stdin) if name == STREAM else open(name, "rb")  # noqa: SIM115
     try:
         yield raw, gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
     finally:
@@ -159,7 +190,7 @@ def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, Place, in
     """Every line that is not blank, the place after it, and the bytes of the files read till there."""
     before = 0
     for number, name in enumerate(names):
-        size = 0 if name == STREAM else os.path.getsize(name)
+        size, told = 0 if name == STREAM else os.path.getsize(name), shown(name)
         _, count, at = start if number == start.file else Place()
         try:
             if number >= start.file:
@@ -168,16 +199,17 @@ def _lines(names: Sequence[str], start: Place) -> Iterator[tuple[Line, Place, in
                     if at:
                         stream.seek(at)
                     while piece := stream.readline(MAX_LINE + 1):
-                        line, length = (name, count + 1, at, _whole(piece)), len(piece)
+                        line, length = (told, count + 1, at, _whole(piece)), len(piece)
                         blank = piece.isspace()
                         while not piece.endswith(b"\n") and (piece := stream.readline(MAX_LINE)):
                             length += len(piece)
+                            blank = blank and piece.isspace()
                         count, at = count + 1, at + length
                         if not blank:
                             yield line, Place(number, count, at), before + (raw.tell() if packed else at)
         except (OSError, EOFError, zlib.error) as error:
-            why = Issue("not-readable", f"The file cannot be read further: {type(error).__name__}.")
-            yield (name, count + 1, at, why), Place(number + 1), before + size
+            issue = Issue("not-readable", f"The file cannot be read further: {type(error).__name__}.")
+            yield (told, count + 1, at, issue), Place(number + 1), before + size
         before += size
 
 
@@ -232,15 +264,15 @@ def _bytes(lines: list[bytes], packed: bool) -> bytes:
 
 
 def _made(task: Task, form: Form, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Made]]:
-    """Each batch and what became of it, in order; raises `Stopped` if a worker is gone."""
+    """Each batch and what became of it, in order; raises `Stopped` if workers are gone or cannot be had."""
     work = partial(make, task, form)
     if jobs == 1:
         for batch in batches:
             yield batch, work(batch.lines)
         return
     waiting: deque[tuple[Batch, Future[Made]]] = deque()
-    with Workers(work, jobs, __name__) as workers:
-        try:
+    try:
+        with Workers(work, jobs, __name__) as workers:
             for batch in batches:
                 waiting.append((batch, workers.submit(batch.lines)))
                 if len(waiting) > AHEAD * jobs:
@@ -249,9 +281,11 @@ def _made(task: Task, form: Form, batches: Iterator[Batch], jobs: int) -> Iterat
             while waiting:
                 first, made = waiting.popleft()
                 yield first, made.result()
-        except Gone:
-            why = "A worker process is gone: it was killed, perhaps for want of memory (fewer --jobs need less)."
-            raise Stopped(why) from None
+    except Gone:
+        told = "A worker process is gone: it was killed, perhaps for want of memory (fewer --jobs need less)."
+        raise Stopped(told) from None
+    except NotStarted as error:
+        raise Stopped(f"No worker process can be started: {error} (--jobs 1 needs none).") from None
 
 
 # --- the run ------------------------------------------------------------------------------------
@@ -266,33 +300,35 @@ class Journal:
 
     def __init__(self, target: str, identity: dict[str, Any], resume: bool) -> None:
         self.path = hidden(target, "journal")
-        self._file = open_hidden(self.path, os.O_CREAT)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise self._refusal("Another process is at this result.", "to wait for it") from None
+        self._file = hold(self.path, os.O_CREAT)
         whole, _, _ = self._file.read().rpartition(b"\n")
         first, *others = whole.splitlines() or [b""]
+        anew = f"no {shown(str(self.path))}, to begin anew"
         if first and not resume:
-            raise self._refusal("A run was left off here.", f"--resume, or no {self.path}, to begin anew")
-        if first and first != encode(identity):
-            changed = [name for name, value in decode(first).items() if encode(value) != encode(identity[name])]
+            raise self._refusal("A run was left off here.", f"--resume, or {anew}")
+        try:
+            begun = msgspec.json.decode(first, type=dict[str, Any]) if first else identity
+            self.last = msgspec.json.decode(others[-1], type=State) if others else State()
+        except msgspec.DecodeError:
+            raise self._refusal("The journal is damaged.", anew) from None
+        changed = [name for name, value in identity.items() if encode(begun.get(name)) != encode(value)]
+        if changed:
             raise self._refusal(f"The run was begun with other {', '.join(changed)}.", "the same as then")
         self._file.seek(len(whole) + bool(whole))
         self._file.truncate()
         if not first:
             self.note(identity)
-        self.last = msgspec.json.decode(others[-1], type=State) if others else State()
 
     def _refusal(self, why: str, expected: str) -> MappingError:
         self.close()
-        return MappingError(Issue("bad-option", why, path=str(self.path), expected=expected))
+        return MappingError(Issue("bad-option", why, path=shown(str(self.path)), expected=expected))
 
     def note(self, record: State | dict[str, Any]) -> None:
         """Have the disk keep one more line."""
-        self._file.write(encode(record) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with refusing(str(self.path)):
+            self._file.write(encode(record) + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def remove(self) -> None:
         """The run is over."""
@@ -300,7 +336,8 @@ class Journal:
 
     def close(self) -> None:
         """Let others have it."""
-        self._file.close()
+        with suppress(OSError):  # a last line that a full disk did not take
+            self._file.close()
 
 
 def run(
@@ -319,7 +356,8 @@ def run(
     """
     out, errors, report = paths
     form = Form(tuple((path or "").endswith(".gz") for path in paths), errors is None, report is not None)
-    results = [Growing(out or STREAM), Growing(errors or STREAM, None if errors else sys.stderr)]
+    told = STREAM if sys.stderr else os.devnull  # the caller closed it
+    results = [Growing(out or STREAM), Growing(errors or told, None if errors else sys.stderr)]
     results += [Growing(report)] if report else []
     journal = None
     if STREAM not in names and results[0].part is not None:
@@ -330,10 +368,17 @@ def run(
         if journal:
             opened.callback(journal.close)
         state = journal.last if journal else State()
+        try:
+            for result, length in zip(results, state.lengths, strict=False):
+                if not state.done or result.unfinished:
+                    result.begin(length)
+        except MappingError:
+            if journal and not state.count:  # nothing was begun that could be resumed
+                journal.remove()
+            raise
+        opened.enter_context(_stopping())
         yield 0, state
         if not state.done:
-            for result, length in zip(results, state.lengths, strict=False):
-                result.begin(length)
             try:
                 safe = time.monotonic()
                 for batch, made in _made(task, form, _batches(names, state.place), jobs):
@@ -358,12 +403,23 @@ def run(
         yield 0, state
 
 
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """What the system refuses in the midst of a run stops it."""
+    try:
+        yield
+    except MappingError as error:
+        raise Stopped(" ".join(issue.line() for issue in error.issues)) from None
+    except MemoryError:
+        raise Stopped("There is not enough memory (fewer --jobs need less).") from None
+
+
 def _identity(task: Task, names: Sequence[str], paths: Sequence[str | None]) -> dict[str, Any]:
     """What a run must have in common with the one that it takes up."""
-    files = [(name, os.path.getsize(name), os.stat(name).st_mtime_ns) for name in names]
+    files = [(shown(name), os.path.getsize(name), os.stat(name).st_mtime_ns) for name in names]
     return {
         "adapter": [__version__, terms_version(), LINES, BYTES, MAX_LINE],
-        "options": [task, paths],
+        "options": [task, [path and shown(path) for path in paths]],
         "inputs": files,
     }
 

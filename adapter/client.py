@@ -12,7 +12,6 @@ import re
 from functools import cached_property
 from time import monotonic
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -26,7 +25,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from adapter.settings import LOOPBACK
+from adapter.settings import LOOPBACK, url_parts
 from mappings import Issue, MappingError, __version__, decode, encode
 from mappings.report import Json
 from mappings.resource import members
@@ -58,6 +57,13 @@ class _Repeats(Retry):
         return super(_Repeats, patience).increment(method, url, response, *args, **more)
 
 
+class _Session(requests.Session):
+    """Looks at no redirect, which may lead to what is no address."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 class Server:
     """A FHIR R4 server by its base address; ``seconds`` is how long an answer may take.
 
@@ -71,7 +77,7 @@ class Server:
         self.base, self.seconds = _address(base, token is not None), seconds
         #: the body of the last answer as it came
         self.answered = b""
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.auth = _Bearer(token)
         self._session.cert = certificate
         # HAPI answers a search from its memory for a minute unless it is told not to
@@ -188,7 +194,7 @@ class Server:
         return Issue("unknown-outcome" if wrote else "not-reached", f"{self.base}: {reason}.")
 
     def _redirect(self, place: str) -> Issue:
-        there = urlsplit(place)
+        there = url_parts(place)
         host = f"{there.scheme}://{there.hostname}" if there.hostname else "another path"
         return Issue(
             "server-refused",
@@ -255,8 +261,13 @@ class _Bearer(requests.auth.AuthBase):
 
 def _address(base: str, secret: bool) -> str:
     """The base address without its last slash; a secret goes over TLS only, or stays on this machine."""
-    parts = urlsplit(base)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+    parts = url_parts(base)
+    try:
+        plain = base.isprintable() and " " not in base and parts.port != 0
+    except ValueError:
+        plain = False
+    sound = plain and parts.scheme in ("http", "https") and parts.hostname
+    if not sound or parts.username or parts.query or parts.fragment:
         raise MappingError(
             Issue("bad-option", path="--server", expected="http(s)://host/path, without user, query and fragment")
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, urljoin, urlsplit
 
 from adapter.client import Server
+from adapter.settings import url_parts
 from mappings import Issue, MappingError
 from mappings.case import TABLES
 from mappings.report import Json
@@ -99,7 +100,7 @@ class _Found:
             if not nexts:
                 return
             seen.add(url)
-            url = urljoin(f"{base}/", nexts[0])
+            url = urljoin(f"{base}/", nexts[0]) if url_parts(nexts[0]).geturl() else ""
             if urlsplit(url)[:2] != urlsplit(base)[:2]:
                 there = urlsplit(url).hostname
                 raise MappingError(Issue("page-refused", f"{base}: the next page is on another host, {there}."))

@@ -49,13 +49,15 @@ class Done:
 
 
 def convert(raw: bytes, task: Task) -> Done:
-    """Do the task to one line; nothing is raised, our own bugs are refusals as well."""
+    """Do the task to one line; our own bugs are refusals as well, and only want of memory is raised."""
     try:
         if len(raw) > MAX_LINE:
             raise MappingError(too_long())
         return _OPERATIONS[task.operation](raw, task)
     except MappingError as error:
         return Done(None, list(error.issues))
+    except MemoryError:  # it says nothing about the line
+        raise
     except Exception as error:
         return Done(None, [bug(error, "Report this line; the others go on, and the input is unharmed.")])
 

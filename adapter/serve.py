@@ -12,6 +12,7 @@ from __future__ import annotations
 import socket
 import struct
 import uuid
+from time import monotonic
 from typing import Any
 
 from flask import Flask
@@ -33,6 +34,8 @@ from mappings import Issue, encode
 from mappings.report import outcome
 
 SPARE_THREADS = 16  # beside those that convert: they refuse, and tell how the service is
+#: Times the setting ``idle`` that a caller may take to send a request, however steadily it drips.
+WHOLE = 3
 LINE, FIELDS, FIELD = 4094, 64, 8190  # bytes of a request line, header fields, bytes of one
 
 #: Why gunicorn refused a request: status, what was expected. What would fail again is no 5xx, whatever RFC 9112 likes.
@@ -44,15 +47,34 @@ REFUSED: dict[type[Exception], tuple[int, str]] = {
 }
 
 
+class Caller(socket.socket):
+    """The socket of a caller; after ``until`` nothing more is read from it."""
+
+    until = 0.0
+
+    def recv(self, *arguments: int) -> bytes:
+        """What comes next of a request."""
+        if monotonic() > self.until:
+            raise TimeoutError
+        return super().recv(*arguments)
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker: slow callers are dropped, accepted ones answered, errors are OperationOutcomes."""
 
     def enqueue_req(self, conn: Any) -> None:
         """Bound each wait for the caller; a blocking socket would hold its thread for ever."""
+        if not isinstance(conn.sock, Caller):
+            conn.sock = Caller(fileno=conn.sock.detach())
         pause = struct.pack("ll", int(self.app.settings.idle), 0)
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             conn.sock.setsockopt(socket.SOL_SOCKET, option, pause)
         super().enqueue_req(conn)
+
+    def handle(self, conn: Any) -> Any:
+        """Bound all of the waits for one request, its head and its body together."""
+        conn.sock.until = monotonic() + WHOLE * self.app.settings.idle
+        return super().handle(conn)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: what runs is finished; what only waits is answered 503, to be sent to another instance."""

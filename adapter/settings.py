@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from adapter.files import read_bytes
 from adapter.keys import read_keys
@@ -55,7 +55,7 @@ class Settings:
     seconds: float = _set(25.0, "for one conversion", 0.1)
     queue: int = _set(16, "conversions that run or wait in one worker; more are answered 429", 1)
     workers: int = _set(2, "processes", 1)
-    idle: float = _set(20.0, "that a caller may pause in mid-request", 1)
+    idle: float = _set(20.0, "that a caller may pause in mid-request; three times this for all of it", 1)
     drain: float = _set(60.0, "for accepted requests after SIGTERM", 1)
 
     @property
@@ -222,12 +222,20 @@ def _unsafe_tokens(settings: Settings) -> Iterator[Issue]:
             yield _wrong("jwt_algorithms", "This is no signature to rely on.", ", ".join(ALGORITHMS))
     if not settings.jwt_jwks:
         return
-    url = urlsplit(settings.jwt_jwks)
+    url = url_parts(settings.jwt_jwks)
     local = url.hostname is not None and (url.hostname in LOOPBACK or _address(url.hostname, "is_loopback"))
     if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and local)):
         yield _wrong("jwt_jwks", "The keys could be replaced on their way.", "an https URL (http only to loopback)")
     if url.username is not None or url.password is not None:
         yield _wrong("jwt_jwks", "A secret stands in the URL.", "a URL without user and password")
+
+
+def url_parts(url: str) -> SplitResult:
+    """The parts of a URL; of what is none, empty ones."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _address(text: str, wanted: str) -> bool:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
@@ -28,16 +28,21 @@ class Gone(Exception):
     """A worker ended before its work: it was killed, perhaps for want of memory."""
 
 
+class NotStarted(Exception):
+    """The system gives no process, or no pipe to it."""
+
+
 class Workers(Generic[Piece, Result]):
     """At most ``jobs`` processes, begun as they are needed, killed at the end; for each a thread here that waits.
 
-    ``work`` and what goes in and out must be such as can be pickled; ``work`` must not raise. ``module`` is loaded
+    ``work`` and what goes in and out must be such as can be pickled, what ``work`` raises too. ``module`` is loaded
     once for all of them.
     """
 
     def __init__(self, work: Callable[[Piece], Result], jobs: int, module: str) -> None:
         self._work, self._jobs = work, jobs
-        self._context = _server(module)
+        with _starting():
+            self._context = _server(module)
         self._threads = ThreadPoolExecutor(jobs)
         self._processes: list[BaseProcess] = []
         self._free: SimpleQueue[Connection] = SimpleQueue()
@@ -55,15 +60,16 @@ class Workers(Generic[Piece, Result]):
             process.join()
 
     def submit(self, piece: Piece) -> Future[Result]:
-        """What will come of the piece; asking for it raises `Gone` where the process that had it is."""
+        """What will come of the piece; asking for it raises what the work raised, `Gone` where its process is."""
         if len(self._processes) < self._jobs:
             self._begin()
         return self._threads.submit(self._ask, piece)
 
     def _begin(self) -> None:
-        near, far = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(far, self._work), daemon=True)
-        process.start()
+        with _starting():
+            near, far = self._context.Pipe()
+            process = self._context.Process(target=_serve, args=(far, self._work), daemon=True)
+            process.start()
         far.close()  # the process alone has it now, and it is closed when that dies
         self._processes.append(process)
         self._free.put(near)
@@ -72,11 +78,22 @@ class Workers(Generic[Piece, Result]):
         pipe = self._free.get()
         try:
             pipe.send(piece)
-            return pipe.recv()  # type: ignore[no-any-return]
+            result, error = pipe.recv()
         except (EOFError, OSError):
             raise Gone from None
         finally:
             self._free.put(pipe)
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, OSError) as error:
+        raise NotStarted(getattr(error, "strerror", None) or str(error) or type(error).__name__) from None
 
 
 def _server(module: str) -> ForkServerContext:
@@ -97,4 +114,12 @@ def _serve(pipe: Connection, work: Callable[[Piece], Result]) -> None:
     settle()
     with suppress(EOFError, OSError):
         while True:
-            pipe.send(work(pipe.recv()))
+            pipe.send(_tried(work, pipe.recv()))
+
+
+def _tried(work: Callable[[Piece], Result], piece: Piece) -> tuple[Result | None, Exception | None]:
+    """The result, or what was raised instead."""
+    try:
+        return work(piece), None
+    except Exception as error:
+        return None, error

@@ -24,6 +24,7 @@ import adapter.line
 from adapter.bulk import AHEAD, Batch, Form, Place
 from adapter.cli import main
 from adapter.line import Task, convert
+from adapter.workers import Workers
 from mappings import dump_case, encode, from_fhir, load_case, to_fhir
 from tests.archive import cases, spoilt, write
 
@@ -153,6 +154,21 @@ def test_blank_lines_foreign_line_ends_and_a_byte_order_mark_do_no_harm(tmp_path
     assert (record["line"], path.read_bytes()[record["offset"] :]) == (6, b"{")
 
 
+def test_a_name_that_is_not_utf8_is_told_by_its_bytes(tmp_path: Path) -> None:
+    """As an input, in the journal, in both forms of a refusal, and as what is not there."""
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/in-\xff"))
+    write(path, [b"{"])
+    done = run("to-fhir", path, "-o", tmp_path / "out", "--errors", tmp_path / "e", "--jobs", 1)
+    (record,) = outcomes(tmp_path / "e")
+    assert (done.exit_code, record["file"]) == (1, rf"{tmp_path}/in-\xff")
+    assert rf"{tmp_path}/in-\xff:1 " in run("to-fhir", path, "--jobs", 1).stderr
+    assert rf"{tmp_path}/in-\xffx" in run("to-fhir", f"{path}x").stderr
+    single = CliRunner().invoke(main, ["to-fhir", f"{path}x", "--format", "json"])
+    assert json.loads(single.stderr)["issue"][0]["details"]["coding"][0]["code"] == "not-readable"
+    told = json.loads(CliRunner().invoke(main, ["validate", str(path), "--format", "json"]).stdout)
+    assert told["file"] == rf"{tmp_path}/in-\xff"
+
+
 def test_validate_lets_through_what_holds(tmp_path: Path) -> None:
     """Cases and FHIR alike: what has no error goes on as it is, the others are refused with the rules' words."""
     good = [next(cases(1)), b'{"resourceType": "Patient", "gender": "male"}']
@@ -219,6 +235,9 @@ def test_a_line_that_is_too_long_is_refused_unread(tmp_path: Path, monkeypatch: 
     assert done.stdout_bytes == bundles([one, two])
     assert (record["line"], record["offset"], codes(record)) == (2, len(one) + 1, {"too-large"})
     assert "1000 bytes" in record["outcome"]["issue"][0]["diagnostics"]
+    write(path, [b" " * 1500 + b"{}", b" " * 5000, two])
+    blank = run("to-fhir", path, "--errors", tmp_path / "e", "--jobs", 1)
+    assert (blank.stdout_bytes, [record["line"] for record in outcomes(tmp_path / "e")]) == (bundles([two]), [1])
     assert convert(b" " * 1001, Task("validate")).issues[0].code == "too-large"
 
 
@@ -250,6 +269,20 @@ def test_our_own_bug_is_a_refusal_of_its_line_only(tmp_path: Path, monkeypatch: 
     (record,) = outcomes(tmp_path / "e")
     assert (len(done.stdout_bytes.splitlines()), record["line"], codes(record)) == (2, 2, {"bug"})
     assert "Muster" not in (tmp_path / "e").read_text()
+
+
+def test_want_of_memory_is_no_fault_of_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the run, which can be resumed: what is written does not depend on what else the machine does."""
+
+    def failing(raw: bytes) -> Any:
+        raise MemoryError
+
+    path = write(tmp_path / "in", list(cases(3)))
+    with monkeypatch.context() as patch:
+        patch.setattr(adapter.line, "load_case", failing)
+        done = run("to-fhir", path, "-o", tmp_path / "out", "--jobs", 1)
+    assert (done.exit_code, "not enough memory" in done.stderr, "0 refused" in done.stderr) == (1, True, True)
+    assert run("to-fhir", path, "-o", tmp_path / "out", "--jobs", 1, "--resume").exit_code == 0
 
 
 # --- files that are whole or not there ----------------------------------------------------------
@@ -320,12 +353,30 @@ def test_what_is_not_the_same_run_is_not_resumed(tmp_path: Path, change: Any, wo
     assert (tmp_path / ".out.journal").read_bytes() == journal
 
 
+@pytest.mark.parametrize("journal", ["{\n", '{"a":1}\n', "[]\n", "\xff\n", "@\n{}\n[1]\n", "@\nx\n"])
+def test_a_damaged_journal_is_told_with_its_path(tmp_path: Path, journal: str) -> None:
+    """And stays as it is."""
+    path, out, left = write(tmp_path / "in", [b"{"] * 3), tmp_path / "out", tmp_path / ".out.journal"
+    arguments = ("to-fhir", path, "-o", out, "--jobs", 1)
+    run(*arguments, "--max-errors", 0)
+    damaged = journal.replace("@", left.read_text().splitlines()[0]).encode("latin-1")
+    left.write_bytes(damaged)
+    done = run(*arguments, "--resume")
+    assert (done.exit_code, str(left) in done.stderr, "[bad-option]" in done.stderr) == (2, True, True)
+    assert left.read_bytes() == damaged
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["to-fhir", "-", "--resume"],
         ["to-fhir", "{in}", "-o", "{in}"],
         ["to-fhir", "{in}", "-o", "{out}", "--errors", "{out}"],
+        ["to-fhir", "{in}", "--errors", "-"],
+        ["to-fhir", "{in}", "--report", "/dev/stdout"],
+        ["to-fhir", "{in}", "-o", "/dev/stdout", "--resume"],
+        ["to-fhir", "{in}", "-o", "{out}", "--errors", "{hidden}.part"],
+        ["to-fhir", "{in}", "-o", "{out}", "--report", "{hidden}.journal"],
         ["to-fhir", "{in}", "--mode", "put"],
         ["to-fhir", "{in}", "--master", "local"],
         ["to-fhir", "{in}", "-o", "{out}", "--engine", "spark", "--resume"],
@@ -337,7 +388,8 @@ def test_what_is_not_the_same_run_is_not_resumed(tmp_path: Path, change: Any, wo
 def test_a_wrong_command_line_is_status_2_and_writes_nothing(tmp_path: Path, arguments: list[str]) -> None:
     """Files that stand for two things, options that would do nothing, a resumption that cannot be."""
     path = write(tmp_path / "in", list(cases(1)))
-    done = run(*(word.format(**{"in": path, "out": tmp_path / "out"}) for word in arguments))
+    places = {"in": path, "out": tmp_path / "out", "hidden": tmp_path / ".out"}
+    done = run(*(word.format(**places) for word in arguments))
     assert done.exit_code == 2
     assert os.listdir(tmp_path) == ["in"]
 
@@ -352,6 +404,64 @@ def test_inputs_that_are_not_there_are_all_named_before_anything_runs(tmp_path: 
     assert (nowhere.exit_code, "[not-writable]" in nowhere.stderr) == (1, True)
 
 
+def test_what_is_in_a_folder_and_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    """A link that leads nowhere or to itself: nothing of a folder is left out in silence."""
+    write(tmp_path / "in", list(cases(1)))
+    (tmp_path / "away").symlink_to("nowhere")
+    (tmp_path / "self").symlink_to("self")
+    done = run("to-fhir", tmp_path, "--jobs", 1)
+    assert (done.exit_code, done.stdout, done.stderr.count("[not-readable]")) == (1, "", 2)
+    assert str(tmp_path / "away") in done.stderr
+    assert run("to-fhir", tmp_path / "*", "--jobs", 1).stderr == done.stderr
+
+
+def test_a_folder_that_is_closed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files would be missing."""
+    (tmp_path / "sub").mkdir()
+    write(tmp_path / "in", list(cases(1)))
+    real = os.scandir
+
+    def closed(path: str) -> Any:  # root may look everywhere
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    done = run("to-fhir", tmp_path, "--jobs", 1)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"{tmp_path}/sub: Permission denied." in done.stderr
+
+
+def test_links_are_followed_and_every_file_is_read_once(tmp_path: Path) -> None:
+    """Folders that are linked, in a circle too, and a file that is meant twice."""
+    one, two = cases(2)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "linked").mkdir()
+    write(folder / "a", [one])
+    write(tmp_path / "linked" / "b", [two])
+    (folder / "circle").symlink_to(folder)
+    (folder / "sub").symlink_to(tmp_path / "linked")
+    (folder / "z").symlink_to(folder / "a")
+    done = run("to-fhir", folder, folder / "a", tmp_path / "linked" / "*", "--jobs", 1)
+    assert (done.exit_code, done.stdout_bytes) == (0, bundles([one, two]))
+
+
+@pytest.mark.parametrize(
+    ("shell", "status"),
+    [("$B - --jobs 1 <&-", 1), ("$B in --jobs 1 > out 2>&-", 1), ("$B in -o out --jobs 2 2>&-", 1)],
+)
+def test_closed_streams_are_no_bug(tmp_path: Path, shell: str, status: int) -> None:
+    """Standard input cannot be read; what would be told on standard error is told nobody, and spoils no result."""
+    write(tmp_path / "in", [*cases(1), b"{"])
+    done = limited(shell, tmp_path)
+    assert (done.returncode, "[bug]" in done.stderr) == (status, False)
+    if "in -" in shell:
+        assert (tmp_path / "out").read_bytes() == bundles(list(cases(1)))
+    else:
+        assert "error: -: Bad file descriptor. " in done.stderr
+
+
 def test_a_pipe_with_a_name_is_read_as_a_file(tmp_path: Path) -> None:
     """As in ``<(zcat archive.gz)``: it has no length and no place to go back to."""
     path, lines = tmp_path / "pipe", list(cases(3))
@@ -362,6 +472,55 @@ def test_a_pipe_with_a_name_is_read_as_a_file(tmp_path: Path) -> None:
         writer.stdin.close()
         done = run("to-fhir", path, "--jobs", 1)
     assert (done.exit_code, done.stdout_bytes) == (0, bundles(lines))
+
+
+# --- what the system refuses --------------------------------------------------------------------
+
+
+def limited(shell: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A shell line in which $B is ``fhir-adapter bulk to-fhir``."""
+    env = os.environ | {"B": " ".join(command("to-fhir")), "PYTHONPATH": str(ROOT)} | environment
+    return subprocess.run(["sh", "-c", shell], cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
+def test_a_file_that_cannot_grow_stops_the_run_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    """The summary, the reason and how to go on; then the same bytes as without the disturbance."""
+    lines = list(cases(300))
+    write(tmp_path / "in", lines)
+    full = limited("ulimit -f 64; $B $PWD/in -o $PWD/out --jobs 1", tmp_path)
+    assert (full.returncode, (tmp_path / "out").exists()) == (1, False)
+    assert all(words in full.stderr for words in ("documents: ", "stopped: ", "[not-writable]", "--resume"))
+    assert "bug" not in full.stderr
+    assert run("to-fhir", tmp_path / "in", "-o", tmp_path / "out", "--jobs", 1, "--resume").exit_code == 0
+    assert (tmp_path / "out").read_bytes() == bundles(lines)
+
+
+def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """As on a disk that is full from the beginning."""
+    write(tmp_path / "in", list(cases(1)))
+    done = limited("ulimit -f 0; $B in -o out --jobs 1", tmp_path)
+    assert (done.returncode, "[not-writable]" in done.stderr, ".out.journal" in done.stderr) == (1, True, True)
+
+
+@pytest.mark.xdist_group("bulk")
+@pytest.mark.parametrize("way", ["ulimit -n 12; $B in -o out --jobs 2", "TMPDIR=$LONG $B in -o out --jobs 2"])
+def test_workers_that_cannot_be_started_are_told(tmp_path: Path, way: str) -> None:
+    """With what needs none; the run can be resumed."""
+    write(tmp_path / "in", list(cases(1)))
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    done = limited(way, tmp_path, LONG=str(long))
+    assert done.returncode == 1
+    assert all(words in done.stderr for words in ("No worker process can be started", "--jobs 1", "--resume"))
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_gone_is_none_of_a_streams_business(tmp_path: Path) -> None:
+    """Standard input and output have no place there."""
+    (tmp_path / "gone").mkdir()
+    write(tmp_path / "in", list(cases(1)))
+    done = limited("cd gone; rmdir ../gone; $B --jobs 1 - < ../in", tmp_path, PYTHONSAFEPATH="1")
+    assert (done.returncode, done.stdout.encode()) == (0, bundles(list(cases(1)))), done.stderr
 
 
 # --- kills --------------------------------------------------------------------------------------
@@ -479,6 +638,54 @@ def test_ctrl_c_leaves_a_state_to_resume_and_no_process(large: Path, tmp_path: P
 
 
 @pytest.mark.xdist_group("bulk")
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP])
+def test_the_other_signals_that_end_a_run_do_it_as_ctrl_c(large: Path, tmp_path: Path, sig: signal.Signals) -> None:
+    """The summary, how to go on, and nothing left in the folder for temporary files."""
+    out, temporary = tmp_path / "out", tmp_path / "tmp"
+    temporary.mkdir()
+    env = os.environ | {"TMPDIR": str(temporary)}
+    process = start("to-fhir", large, "-o", out, "--jobs", 2, env=env)
+    await_progress(process, out)
+    process.send_signal(sig)
+    told = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 1
+    assert all(words in told for words in ("documents: ", "Interrupted", "--resume"))
+    assert os.listdir(temporary) == []
+
+
+def test_a_run_under_nohup_does_not_end_with_the_terminal(large: Path, tmp_path: Path) -> None:
+    """What whoever started it has it ignore stays ignored."""
+    out = tmp_path / "out"
+    line = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command("to-fhir", large, "-o", out, "--jobs", 1)]
+    process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True)
+    STARTED.append(process)
+    await_progress(process, out)
+    process.send_signal(signal.SIGHUP)
+    assert b"stopped" not in process.communicate(timeout=60)[1]
+    assert out.exists()
+
+
+@pytest.mark.xdist_group("bulk")
+@pytest.mark.parametrize("shared", ["--errors", "--report", "-o"])
+def test_a_result_is_of_one_process_at_a_time(tmp_path: Path, shared: str) -> None:
+    """A second run is refused, whichever file it shares, whether the first can be resumed or is fed by a pipe."""
+    result = tmp_path / "result"
+    first = start("to-fhir", "-", shared, result, "--jobs", 1, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    while not (tmp_path / ".result.part").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    path = write(tmp_path / "in", [b"{"])
+    other = () if shared == "-o" else ("-o", tmp_path / "other")
+    second = run("to-fhir", path, shared, result, *other, "--jobs", 1)
+    assert (second.exit_code, "Another process is at this result" in second.stderr) == (2, True)
+    assert not list(tmp_path.glob(".*.journal"))
+    line = next(cases(1))
+    first.communicate(line + b"\n", timeout=60)
+    assert (first.returncode, result.exists()) == (0, True)
+    assert result.read_bytes() == (bundles([line]) if shared == "-o" else b"")
+
+
+@pytest.mark.xdist_group("bulk")
 def test_workers_do_not_outlive_their_parent(large: Path, tmp_path: Path) -> None:
     """Where only the parent is killed, its workers end as well."""
     process = start("to-fhir", large, "-o", tmp_path / "out", "--jobs", 2)
@@ -491,6 +698,14 @@ def test_workers_do_not_outlive_their_parent(large: Path, tmp_path: Path) -> Non
     while any(os.path.exists(f"/proc/{pid}") for pid in left) and time.monotonic() < end:
         time.sleep(0.05)
     assert not [pid for pid in left if os.path.exists(f"/proc/{pid}")]
+
+
+def test_what_a_worker_raises_is_no_dead_worker() -> None:
+    """It is raised here as itself, and the worker goes on."""
+    with Workers(int, 1, "adapter.line") as workers:
+        with pytest.raises(ValueError, match="invalid literal"):
+            workers.submit("x").result()
+        assert workers.submit("7").result() == 7
 
 
 # --- on the way ---------------------------------------------------------------------------------

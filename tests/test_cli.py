@@ -226,6 +226,11 @@ USAGE = (
     f"to-fhir {MINIMAL} --subject Patient/1",
     "to-case - --report -",
     "to-case - --report x.json -o ./x.json",
+    f"bulk to-fhir {MINIMAL} --now 2024",
+    f"send {MINIMAL} --server http://127.0.0.1:9 --timeout nan",
+    f"send {MINIMAL} --server http://[::1",
+    f"send {MINIMAL} --server http://127.0.0.1:http",
+    f"send {MINIMAL} --server http://a\N{NO-BREAK SPACE}b/",
     "table Nonsense",
     "no-such-command",
 )
@@ -234,9 +239,39 @@ USAGE = (
 @pytest.mark.parametrize("line", USAGE)
 def test_a_wrong_command_line_is_exit_status_2(line: str) -> None:
     """An option that is wrong, or that would do nothing, is refused as usage before anything is read or written."""
-    done = run(*line.split())
+    done = run(*line.split(" "))
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr
+
+
+def test_a_space_in_an_address_is_a_wrong_option() -> None:
+    """And is not asked for."""
+    done = run("send", MINIMAL, "--server", "http://a b/")
+    assert (done.exit_code, "[bad-option]" in done.stderr) == (2, True)
+
+
+SERVER = "--server http://127.0.0.1:9"
+ONE_PLACE = (
+    "to-fhir in -o ./in",
+    "to-fhir - --onto in -o in",
+    "to-case in -o out --report in",
+    "gaps in -o in",
+    f"send in {SERVER} --answer in",
+    f"send in {SERVER} --answer -",
+    f"fetch {SERVER} --patient 1 -o out --bundle ./out",
+    f"fetch {SERVER} --patient 1 --bundle /dev/stdout",
+    f"fetch {SERVER} --patient 1 --token-file in -o in",
+)
+
+
+@pytest.mark.parametrize("line", ONE_PLACE)
+def test_a_result_has_a_place_of_its_own(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is written over an input, or over another: refused before anything is read."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").write_bytes(MINIMAL.read_bytes())
+    done = run(*line.split())
+    assert (done.exit_code, done.stdout, "named twice" in done.stderr) == (2, "", True)
+    assert (os.listdir(tmp_path), (tmp_path / "in").read_bytes()) == (["in"], MINIMAL.read_bytes())
 
 
 def test_an_unreadable_input_is_named() -> None:
@@ -366,6 +401,25 @@ def test_a_device_is_written_in_place() -> None:
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
+@pytest.mark.parametrize("command", [f"to-fhir {MINIMAL}", "bulk to-fhir in --jobs 1"])
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_a_stream_by_its_path_is_a_stream(tmp_path: Path, command: str, name: str) -> None:
+    """The file behind it is neither replaced nor cut, and goes on after the result."""
+    (tmp_path / "in").write_bytes(encode(dump_case(case_of(MINIMAL))) + b"\n")
+    line = "echo before; $A {} -o {} 2>/dev/null; echo after"
+    for place in ("-", name):
+        program(f"({line.format(command, place)}) > out{len(place)}", tmp_path)
+    assert (tmp_path / f"out{len(name)}").read_bytes() == (tmp_path / "out1").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in", "out1", f"out{len(name)}"])
+
+
+def test_tables_are_not_written_where_nobody_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty name, as of a variable that is not set, is no folder."""
+    monkeypatch.chdir(tmp_path)
+    done = run("flat", SYNTHETIC, "-o", "")
+    assert (done.exit_code, "[not-writable]" in done.stderr, os.listdir(tmp_path)) == (1, True, [])
+
+
 # --- documents ----------------------------------------------------------------------------------
 
 
@@ -483,7 +537,7 @@ def test_a_reader_that_goes_away_is_no_error_message(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
 def test_a_full_standard_output_is_an_error(tmp_path: Path) -> None:
     """A result that did not arrive whole, a short one too, is exit status 1 and one line on standard error."""
-    for command in ("table", f"to-fhir {MINIMAL}"):
+    for command in ("table", f"to-fhir {MINIMAL}", f"validate --format json {MINIMAL}", "keys new --name lab"):
         done = program(f"$A {command} > /dev/full", tmp_path)
         assert done.returncode == 1
         assert done.stderr.startswith(b"error: -: No space left on device.")
@@ -504,3 +558,43 @@ def test_a_pipe_takes_a_result_in_place(tmp_path: Path) -> None:
     done = program(f"mkfifo p; $A to-fhir {MINIMAL} -o p & cat p > got; wait; test -p p", tmp_path)
     assert done.returncode == 0
     assert (tmp_path / "got").read_text() == pretty(to_fhir(case_of(MINIMAL)))
+
+
+@pytest.mark.parametrize("command", ["schema", "bulk to-fhir in --jobs 1"])
+def test_what_a_stream_does_not_take_whole_is_told(command: str, tmp_path: Path) -> None:
+    """Without Python's buffer a pipe that would block, or a file that may grow no further, takes a part only."""
+    line = encode(dump_case(case_of(SYNTHETIC))) + b"\n"
+    (tmp_path / "in").write_bytes(line * 20)
+    limited = program(f"ulimit -f 8; $A {command} > out", tmp_path, PYTHONUNBUFFERED="1")
+    assert (limited.returncode, b"[not-writable]" in limited.stderr) == (1, True), limited.stderr
+    full = "import os, subprocess, sys; r, w = os.pipe(); os.set_blocking(w, False); "
+    full += "sys.exit(subprocess.run(sys.argv[1:], stdout=w).returncode)"
+    blocked = program(f"{sys.executable} -c '{full}' $A {command}", tmp_path, PYTHONUNBUFFERED="1")
+    assert (blocked.returncode, b"[not-writable]" in blocked.stderr) == (1, True), blocked.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
+def test_nothing_to_say_is_not_written(tmp_path: Path) -> None:
+    """A run that refuses no line does not stop because standard error is full."""
+    (tmp_path / "in").write_bytes(encode(dump_case(case_of(MINIMAL))) + b"\n")
+    done = program("$A bulk to-fhir in -o out --jobs 1 2> /dev/full; test -s out", tmp_path)
+    assert done.returncode == 0
+
+
+def test_validate_with_closed_standard_error(tmp_path: Path) -> None:
+    """There is no bar for nobody."""
+    done = program(f"$A validate {' '.join([str(MINIMAL)] * 12)} 2>&-", tmp_path)
+    assert done.returncode == 0
+
+
+def test_ctrl_c_while_it_is_loaded_is_no_traceback(tmp_path: Path) -> None:
+    """As later: one word."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'mappings.case': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+    )
+    done = program("$A table", tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"Aborted!\n")

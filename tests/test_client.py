@@ -460,6 +460,13 @@ def test_tls_is_checked_and_a_client_certificate_shown(tmp_path: Path) -> None:
         assert (done.exit_code, counts(done)) == (0, "3 created")
 
 
+def test_a_redirect_to_no_address_is_refused_as_any() -> None:
+    """It is not followed anyway."""
+    with Fake(lambda asked: Reply(302, {}, {"Location": "http://[::1"})) as fake:
+        done = sent(MINIMAL, fake)
+    assert (done.exit_code, "[server-refused]" in done.stderr) == (1, True)
+
+
 # --- fetching -----------------------------------------------------------------------------------
 
 PAGES: dict[str, tuple[Callable[[str, int], str], str]] = {
@@ -467,6 +474,7 @@ PAGES: dict[str, tuple[Callable[[str, int], str], str]] = {
     "pages without end": (lambda base, n: f"{base}/Patient/p/$everything?page={n}", "do not end"),
     "another host": (lambda base, n: "https://elsewhere.example/fhir?page=2", "another host, elsewhere.example"),
     "another port": (lambda base, n: "http://127.0.0.1:1/fhir?page=2", "another host"),
+    "no address": (lambda base, n: "http://[::1", "another host"),
     "a file": (lambda base, n: "file:///etc/passwd", "another host"),
 }
 

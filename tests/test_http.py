@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
 import tracemalloc
@@ -564,6 +565,7 @@ def test_what_is_read_need_not_be_sent_twice(server: Server, path: str) -> None:
         again = server.get(path, If_None_Match=sent)
         assert (again.status, again.body, again.headers["ETag"]) == (304, b"", etag)
     assert server.get(path, If_None_Match='"other"').status == 200
+    assert server.get(path, If_Match='"other"').status == 200
     assert server.get(path, Accept_Encoding="gzip").headers["ETag"].removeprefix("W/") == etag
 
 
@@ -673,6 +675,23 @@ def _nothing_is_logged(server: Server) -> Iterator[None]:
     log = server.log.read_text(encoding="utf-8")
     assert SECRET not in log
     assert "synthetic-course" not in log
+
+
+def test_a_body_that_does_not_come_is_waited_for_once() -> None:
+    """The answer is not kept back until the caller has been silent for as long again."""
+
+    class Silent(io.BytesIO):
+        waits = 0
+
+        def read(self, *_: object) -> bytes:
+            self.waits += 1
+            raise TimeoutError
+
+    body = Silent()
+    more = {"wsgi.input_terminated": True, "CONTENT_LENGTH": "20"}
+    client = create_app().test_client()
+    answer = client.post(VALIDATE, input_stream=body, content_type=JSON, environ_overrides=more)
+    assert (answer.status_code, body.waits) == (408, 1)
 
 
 def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ RAW: list[tuple[str, bytes, int]] = [
     ("http 3", b"GET /livez HTTP/3.0\r\nHost: localhost\r\n\r\n", 400),
     ("two lengths", _POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
     ("length and chunks", _POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-    ("other coding", _POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
+    ("other coding", _POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400),
     ("unknown coding", _POST + b"Transfer-Encoding: nonsense\r\n\r\n0\r\n\r\n", 400),
     ("chunk size", _POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
     ("chunk end", _POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}XX0\r\n\r\n", 400),
@@ -127,6 +127,31 @@ def test_what_is_no_request_is_an_operation_outcome_too(server: Served, sent: by
     logged = server.lines("request")[before:]
     assert [line["status"] for line in logged] == [status]
     assert logged[0]["request_id"] == lines[b"x-request-id"].decode()
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on", "ends"),
+    [(_POST + b"Content-Length: 1000\r\n\r\n", b" ", b"HTTP/1.1 408 "), (_POST + b"X: ", b"a", b"")],
+    ids=["body", "head"],
+)
+def test_a_request_that_drips_is_dropped(server: Served, begins: bytes, goes_on: bytes, ends: bytes) -> None:
+    """However steadily it comes: the whole of it has its time, and then there is an answer, or none to half a head."""
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(begins)
+        connection.settimeout(0.2)
+        answer = None
+        for _ in range(100):  # 20 s; it may last 3
+            try:
+                answer = connection.recv(65536)
+                break
+            except TimeoutError:
+                connection.sendall(goes_on)
+            except ConnectionError:
+                answer = b""
+                break
+    assert answer is not None
+    assert answer.startswith(ends)
+    assert bool(answer) == bool(ends)
 
 
 def test_a_caller_who_says_nothing_holds_up_nobody(server: Served) -> None:
@@ -213,6 +238,18 @@ def test_the_folder_of_the_metrics_is_private_and_goes(tmp_path: Path) -> None:
         served.post(TO_FHIR, CASE)
         assert served.stop() == 0
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith("log-")] == []
+
+
+def test_nothing_is_left_of_a_start_that_is_ended(tmp_path: Path) -> None:
+    """SIGTERM before gunicorn listens to it: the folder of the metrics goes all the same."""
+    environ = environment() | {"TMPDIR": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-m", "adapter", "serve"], env=environ, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("fhir-adapter-*")):
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.terminate()
+    assert process.wait(60) == 0
+    assert os.listdir(tmp_path) == []
 
 
 # --- faults -------------------------------------------------------------------------------------

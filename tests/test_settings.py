@@ -89,6 +89,7 @@ UNSAFE = [
     ({**TOKENS, "jwt_algorithms": "RS256,HS256"}, "jwt_algorithms"),
     ({**TOKENS, "jwt_jwks": "http://issuer.example/keys"}, "jwt_jwks"),
     ({**TOKENS, "jwt_jwks": "file:///etc/keys"}, "jwt_jwks"),
+    ({**TOKENS, "jwt_jwks": "https://[::1"}, "jwt_jwks"),
     ({**TOKENS, "jwt_jwks": "https://user:secret@issuer.example/keys"}, "jwt_jwks"),
 ]
 

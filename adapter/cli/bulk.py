@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adapter.cli import options
-from adapter.cli.messages import refusing
-from adapter.files import STREAM, hidden
+from adapter.cli.messages import ending, refusing, watched
+from adapter.files import STREAM, hidden, is_stream, shown
 from adapter.line import Task
 from adapter.memory import settle
 from adapter.verify import Verify
@@ -142,6 +142,7 @@ def _here(
     state = before = State()
     try:
         with (
+            ending(KeyboardInterrupt()),
             closing(run(task, names, paths, jobs, resume, max_errors)) as running,
             _bar(task.operation, names) as bar,
         ):
@@ -155,8 +156,9 @@ def _here(
     rate = (state.count - before.count) / seconds
     _tell(state, f"{seconds:.1f} s, {rate:.0f} a second, {jobs} process{'es' * (jobs > 1)}", paths[1] or "above")
     if stopped:
-        kept = [str(hidden(path, "part")) for path in paths if path and os.path.exists(hidden(path, "part"))]
-        resumable = os.path.exists(hidden(paths[0] or STREAM, "journal"))
+        files = _files(paths)
+        kept = [shown(str(hidden(path, "part"))) for path in files if os.path.exists(hidden(path, "part"))]
+        resumable = paths[0] in files and os.path.exists(hidden(files[0], "journal"))
         way = "The same command with --resume goes on from here." if resumable else "It cannot be resumed."
         click.echo(f"stopped: {stopped} {way} So far: {', '.join(kept) or 'nothing kept'}", err=True)
     return state
@@ -177,11 +179,15 @@ def _on_spark(task: Task, inputs: Sequence[str], paths: Paths, master: str | Non
 
 def _check(names: Sequence[str], paths: Paths, resume: bool) -> None:
     """Refuse files that stand for two things, and a resumption that cannot be."""
-    files = [os.path.realpath(name) for name in (*paths, *names) if name not in (None, STREAM)]
-    if twice := {file for file in files[: len(files) - len(names)] if files.count(file) > 1}:
-        raise click.UsageError(f"This file is named twice, a result at least once: {twice.pop()}.")
-    if resume and STREAM in (paths[0], *names):
+    beside = [str(hidden(path, suffix)) for path in _files(paths) for suffix in ("part", "journal")]
+    options.separate([*paths, *beside], names)
+    if resume and any(map(is_stream, (paths[0] or STREAM, *names))):
         raise click.UsageError("--resume needs files: standard input and output cannot be taken up again.")
+
+
+def _files(paths: Paths) -> list[str]:
+    """The results that have a place."""
+    return [path for path in paths if path is not None and not is_stream(path)]
 
 
 def _cores() -> int:
@@ -196,7 +202,7 @@ def _bar(label: str, names: Sequence[str]) -> Any:
         length=sum(map(os.path.getsize, names)) if known else None,
         label=label,
         file=sys.stderr,
-        hidden=not sys.stderr.isatty(),
+        hidden=not watched(),
         item_show_func=lambda item: item or "",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -37,6 +36,7 @@ def to_fhir_command(case: str, onto: str | None, verify: Verify, messages: str, 
     _check_options(case, onto, given)
     report = Report("case-to-fhir")
     with refusing(messages):
+        options.separate([output], [case, onto])
         before = None if onto is None else as_plain(read_bytes(onto))
         bundle = to_fhir(load_case(read_bytes(case)), onto=before, report=report, **asked)
         faults = received(before, verify)
@@ -82,9 +82,8 @@ def to_case_command(
     case back into the same Bundle. A resource with a modifier that is not understood is left out
     with an error line and the exit status is still 0; --strict refuses instead.
     """
-    if report_file is not None and _same(report_file, output):
-        raise click.UsageError("--report and the case need two places: give -o FILE.")
     with refusing(messages):
+        options.separate([output, report_file], [bundle])
         raw = read_bytes(bundle)
         document = as_plain(raw)
         case, report = from_fhir(document, patient=patient, strict=strict)
@@ -96,10 +95,6 @@ def to_case_command(
         made = sum(issue.leaves for issue in report.issues if issue.disposition == "generated")
         shown = f"{report.mapped} of {report.total} values mapped, {made} made by an adapter, {report.rest - made} left"
         conversion(report, messages, shown)
-
-
-def _same(one: str, other: str) -> bool:
-    return one == other or (STREAM not in (one, other) and Path(one).resolve() == Path(other).resolve())
 
 
 @click.command(short_help="The published case to FHIR and back.")

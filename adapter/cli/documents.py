@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -40,6 +41,7 @@ def gaps_command(case: str, shape: str, output: str) -> None:
     from adapter.gaps import FORMATS, gaps
 
     with refusing():
+        options.separate([output], [case])
         write_all([(output, FORMATS[shape](gaps(load_case(read_bytes(case)))).encode())])
 
 
@@ -65,12 +67,12 @@ def flat_command(case: str, output: str) -> None:
 
 def _folder(path: str) -> Path:
     """The folder, made if it is not there; raises `MappingError` (not-writable)."""
-    folder = Path(path)
     try:
-        folder.mkdir(exist_ok=True)
+        if not os.path.isdir(path):
+            os.mkdir(path)
     except OSError as error:
         raise MappingError(Issue("not-writable", f"{error.strerror}.", path=path)) from None
-    return folder
+    return Path(path)
 
 
 @click.command(short_help="Where every field of a case lies in FHIR.")

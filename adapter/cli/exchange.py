@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,13 @@ from mappings.wire import as_plain
 if TYPE_CHECKING:
     from adapter.client import Server
 
+
+def _number(context: click.Context, option: click.Parameter, value: float) -> float:
+    if isnan(value):  # which is in every range
+        raise click.BadParameter("nan is no number.")
+    return value
+
+
 TOKEN = "FHIR_SERVER_TOKEN"
 _FILE = click.Path(exists=True, dir_okay=False)
 _OPTIONS = (
@@ -28,7 +36,8 @@ _OPTIONS = (
     click.option("--cert", type=_FILE, help="A client certificate (PEM)."),
     click.option("--key", type=_FILE, help="Its key, if it is not in the same file."),
     click.option(
-        "--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, help="Seconds for one answer."
+        "--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, help="Seconds for one answer.",
+        callback=_number,
     ),
     click.option("--answer", metavar="FILE", help="Write the server's last answer to FILE, for its owner alone."),
     click.option(
@@ -42,6 +51,11 @@ def _with_server(command: Any) -> Any:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def _read(given: dict[str, Any]) -> list[str | None]:
+    """The files that the options have read."""
+    return [given[name] for name in ("token_file", "cert", "key")]
 
 
 @contextmanager
@@ -80,6 +94,7 @@ def send_command(what: str, mode: str | None, subject: str | None, messages: str
     from adapter.sending import send
 
     with refusing(messages):
+        options.separate([STREAM, given["answer"]], [what, *_read(given)])
         document = as_plain(read_bytes(what))
         is_case = isinstance(document, dict) and "resourceType" not in document
         if not is_case and (mode or subject):
@@ -96,7 +111,7 @@ def send_command(what: str, mode: str | None, subject: str | None, messages: str
             write_all([(STREAM, encode(told.as_json(), pretty=True))])
         else:
             tell([issue for issue in told.issues if issue.level != "information"], messages)
-            click.echo(told.as_text())
+            write_all([(STREAM, told.as_text().encode() + b"\n")])
         raise click.exceptions.Exit(0 if told.whole else 1)
 
 
@@ -121,6 +136,7 @@ def fetch_command(
     if (patient is None) == (identifier is None):
         raise click.UsageError("Give --patient ID or --patient-identifier SYSTEM|VALUE.")
     with refusing(messages):
+        options.separate([output, bundle, given["answer"]], _read(given))
         with _server(**given) as server:
             click.echo(f"Fetching from {server.base}", err=True)
             id_ = patient_id(server, patient, identifier)

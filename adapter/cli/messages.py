@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 
 import click
 
@@ -11,6 +14,7 @@ from adapter.bugs import bug
 from mappings import Issue, MappingError, Report, encode
 from mappings.report import outcome
 
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 UNHARMED = "Report this line; nothing was written, and the input is unharmed."
 
 
@@ -32,6 +36,28 @@ def refusing(messages: str = "text", remedy: str = UNHARMED) -> Iterator[None]:
         return
     tell(issues, messages)
     raise click.exceptions.Exit(2 if all(issue.code == "bad-option" for issue in issues) else 1)
+
+
+@contextmanager
+def ending(end: BaseException) -> Iterator[None]:
+    """SIGTERM and SIGHUP raise ``end``, so that what is open is put away; not one that is ignored, as nohup has it."""
+
+    def handle(sig: int, frame: FrameType | None) -> None:
+        raise end
+
+    taken = [sig for sig in _ENDING if signal.getsignal(sig) is signal.SIG_DFL]
+    for sig in taken:
+        signal.signal(sig, handle)
+    try:
+        yield
+    finally:
+        for sig in taken:
+            signal.signal(sig, signal.SIG_DFL)
+
+
+def watched() -> bool:
+    """Whether somebody looks at standard error."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def tell(issues: Sequence[Issue], messages: str, summary: str = "") -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from adapter.files import STREAM
+from adapter.files import STREAM, place, shown
 from adapter.verify import LEVELS
 from mappings.bundle import MODES, TYPES
+from mappings.values import INSTANT
 
 Command = Callable[..., Any]
 
@@ -32,6 +34,12 @@ verify = click.option(
 strict = click.option("--strict", is_flag=True, help="Refuse a Bundle of which anything is not mapped.")
 
 
+def _instant(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not INSTANT.ok(value):
+        raise click.BadParameter(f"Expected: {INSTANT.meaning}.")
+    return value
+
+
 def bundle(command: Command) -> Command:
     """The options about the Bundle that is written."""
     for option in (
@@ -40,6 +48,7 @@ def bundle(command: Command) -> Command:
         click.option(
             "--now",
             metavar="INSTANT",
+            callback=_instant,
             help="The time of making, such as 2024-07-15T10:00:00+02:00, if the case has none.",
         ),
         click.option(
@@ -53,6 +62,14 @@ def bundle(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def separate(results: Sequence[str | None], inputs: Sequence[str | None] = ()) -> None:
+    """Refuse a result whose place is another's, or an input's: one of the two would be lost."""
+    wanted = [found for path in results if path is not None and (found := place(path))]
+    taken = {os.path.realpath(path) for path in inputs if path not in (None, STREAM)}
+    if twice := [path for path in wanted if path in taken or wanted.count(path) > 1]:
+        raise click.UsageError(f"A result needs a place of its own; this one is named twice: {shown(twice[0])}.")
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

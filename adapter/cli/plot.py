@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from adapter.cli import options
 from adapter.cli.messages import refusing
 from adapter.files import STREAM, read_bytes, write_all
 from mappings import load_case
@@ -29,6 +30,7 @@ def plot(case: str, output: str) -> None:
     if ending not in ("svg", "png"):
         raise click.BadParameter("The name of the picture ends in .svg or .png.", param_hint="'-o'")
     with refusing():
+        options.separate([output], [case])
         try:
             from adapter.plot import figure
         except ModuleNotFoundError as error:

@@ -9,7 +9,8 @@ from importlib.util import find_spec
 
 import click
 
-from adapter.cli.messages import refusing
+from adapter.cli.messages import ending, refusing
+from adapter.files import STREAM, write_all
 from adapter.keys import new_key
 from adapter.settings import PREFIX, load
 
@@ -36,15 +37,16 @@ def serve(config: str | None, insecure: bool, print_config: bool) -> None:
         raise click.ClickException(
             f"{', '.join(missing)} missing; install the extra: pip install 'scleromyxedema-fhir-adapter[server]'"
         )
-    folder, owner = tempfile.mkdtemp(prefix="fhir-adapter-"), os.getpid()  # of this user alone
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-    try:
-        from adapter.serve import Server
+    with ending(SystemExit(0)):  # until gunicorn, once it runs, does it its own way
+        folder, owner = tempfile.mkdtemp(prefix="fhir-adapter-"), os.getpid()  # of this user alone
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        try:
+            from adapter.serve import Server
 
-        Server(settings).run()
-    finally:
-        if os.getpid() == owner:  # the workers, forked from here, leave by here too
-            shutil.rmtree(folder, ignore_errors=True)
+            Server(settings).run()
+        finally:
+            if os.getpid() == owner:  # the workers, forked from here, leave by here too
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @click.group(short_help="API keys.")
@@ -65,5 +67,5 @@ def new(name: str) -> None:
     """
     with refusing():
         key, line = new_key(name)
-    click.echo(line)
+        write_all([(STREAM, line.encode() + b"\n")])
     click.echo(f"The key of {name}, shown only now:\n{key}", err=True)

@@ -115,7 +115,8 @@ def finish(response: Response) -> Response:
     response.vary.update(("Accept", "Accept-Encoding", "Prefer"))
     if request.method in ("GET", "HEAD") and response.status_code == 200:
         response.set_etag(response.get_etag()[0] or sha256(response.get_data()).hexdigest())
-        response.make_conditional(request)
+        # without If-Match, which would make of the whole answer a 412: it is for what a caller writes
+        response.make_conditional({name: value for name, value in request.environ.items() if name != "HTTP_IF_MATCH"})
     if response.status_code != 304 and len(raw := response.get_data()) >= _SMALL and _packed_is_wanted():
         with stage("encode"):
             response.set_data(gzip.compress(raw, _LEVEL, mtime=0))

@@ -68,6 +68,8 @@ def _chunks() -> Iterator[bytes]:
     """The body as it comes; its end that does not come is the sender's fault, whatever the server raises for it."""
     most, said = current_app.config["SETTINGS"].max_body, request.content_length
     large = MappingError(Issue("too-large", expected=f"{most} bytes or fewer"))
+    if request.headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
+        raise MappingError(Issue("bad-request", expected="Transfer-Encoding: chunked, or none"))
     if said is not None and said > most:
         raise large
     length, chunk = 0, b"-"
@@ -77,8 +79,10 @@ def _chunks() -> Iterator[bytes]:
         except HTTPException:
             raise
         except (TimeoutError, BlockingIOError) as error:  # the latter where the socket itself has a timeout
+            g.broken = True
             raise RequestTimeout from error
         except Exception as error:
+            g.broken = True
             raise MappingError(Issue("bad-request", "The body broke off.")) from error
         if (length := length + len(chunk)) > most:
             raise large
@@ -88,7 +92,9 @@ def _chunks() -> Iterator[bytes]:
 
 
 def drain() -> None:
-    """Read what is left of a body: a caller that is still sending would not see the answer."""
+    """Read what is left of a body, unless it broke off: a caller that is still sending would not see the answer."""
+    if g.broken:
+        return
     left = DRAINED * current_app.config["SETTINGS"].max_body
     try:
         while left > 0 and (chunk := request.environ["wsgi.input"].read(_CHUNK)):

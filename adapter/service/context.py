@@ -1,7 +1,8 @@
 """What one request carries with it in ``flask.g``, for its answer, the log and the metrics.
 
 ``operation`` (str), ``request_id`` (ours), ``correlation_id`` (theirs, or empty), ``issues`` (the codes told in the
-answer), ``stages`` (seconds by name), ``sizes`` (bytes ``in`` and ``out``), ``bug`` (what broke, without a value).
+answer), ``stages`` (seconds by name), ``sizes`` (bytes ``in`` and ``out``), ``broken`` (no more of the body will come),
+``bug`` (what broke, without a value).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ def begin() -> None:
     g.operation = request.endpoint or "none"
     g.request_id = str(uuid.uuid4())
     g.correlation_id = _UNSAFE.sub("", request.headers.get("X-Request-Id", ""))[:128]
+    g.broken = False
     g.issues, g.stages, g.sizes, g.bug = [], {}, {"in": request.content_length or 0, "out": 0}, ""
 
 
