@@ -253,7 +253,6 @@ def test_a_space_in_an_address_is_a_wrong_option() -> None:
 SERVER = "--server http://127.0.0.1:9"
 ONE_PLACE = (
     "to-fhir in -o ./in",
-    "to-fhir - --onto in -o in",
     "to-case in -o out --report in",
     "gaps in -o in",
     f"send in {SERVER} --answer in",

@@ -36,7 +36,7 @@ def to_fhir_command(case: str, onto: str | None, verify: Verify, messages: str, 
     _check_options(case, onto, given)
     report = Report("case-to-fhir")
     with refusing(messages):
-        options.separate([output], [case, onto])
+        options.separate([output], [case])  # the Bundle may be written in its own place
         before = None if onto is None else as_plain(read_bytes(onto))
         bundle = to_fhir(load_case(read_bytes(case)), onto=before, report=report, **asked)
         faults = received(before, verify)
