@@ -20,6 +20,7 @@ from mappings.report import Json
 from mappings.shape import Shape, shapes
 from mappings.straight import Script
 from mappings.terms import Term
+from mappings.values import Concept
 
 if TYPE_CHECKING:
     from mappings.resource import Reading, Writing
@@ -494,6 +495,14 @@ def component(term: Term, *rows: Row) -> Row:
     return InList(
         "component", lambda: {"code": term_json(term)}, lambda json: has_code(json.get("code"), term.pairs), rows
     )
+
+
+def own_code(item: Any, code: Concept, **terms: Term) -> Iterator[tuple[str, str]]:
+    """A rule of items with a value: the component that a given field is must not have the item's code (FHIR obs-7)."""
+    mine = {(coding.system, coding.code) for coding in code.codings}
+    for name, term in terms.items():
+        if getattr(item, name) is not None and mine & term.pairs:
+            yield name, "nothing, or another code of the item: its component would have the same (FHIR obs-7)"
 
 
 class Listed(Row):

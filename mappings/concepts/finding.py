@@ -14,7 +14,7 @@ from mappings.codec import Unread, coded, concept, has_code, own, pairs, plain, 
 from mappings.many import references, spread, unused
 from mappings.report import Json
 from mappings.resource import ResourceMap, known, members, subject
-from mappings.rows import Element, Row, at, component, extension, listed
+from mappings.rows import Element, Row, at, component, extension, listed, own_code
 from mappings.terms import TERMS
 from mappings.values import Concept, Forms, Key, Line, Observed, Presence, Ref, ValueOrAbsent, When
 
@@ -45,7 +45,8 @@ class Finding(Observed):
     figures: tuple[Annotated[Key, Ref("Figure")], ...] = ()
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        """The severity is no quality: both are components, told apart by code; nor is the finding itself (obs-7)."""
+        """The severity is no quality: both are components, told apart by code; neither is the finding (obs-7)."""
+        yield from own_code(self, self.code, severity=TERMS.severity)
         mine = {(coding.system, coding.code) for coding in self.code.codings}
         for index, quality in enumerate(self.qualities):
             codes = {(coding.system, coding.code) for coding in quality.code.codings}
