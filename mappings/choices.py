@@ -19,6 +19,7 @@ from mappings.codec import (
     Word,
     _need,
     concept,
+    contradiction,
     dar_extension,
     dar_json,
     duration_json,
@@ -346,6 +347,8 @@ class ValueRow(Row):
             out["valueInteger"] = value.integer
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        if error := contradiction(obj):
+            return _left(error, self.shape.required, by)
         for form, suffix in self.forms.items():
             if "value" + suffix in obj:
                 try:
@@ -405,7 +408,9 @@ class WordValue(Row):
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         name = "valueCodeableConcept" if "valueCodeableConcept" in obj else "dataAbsentReason"
         if name not in obj or (name == "dataAbsentReason" and self.unknown is None):
-            return
+            return None
+        if error := contradiction(obj):
+            return _left(error, self.shape.required, by)
         try:
             word = self.codec.read(obj[name], by)
             if (word == self.unknown) != (name == "dataAbsentReason"):

@@ -114,6 +114,14 @@ def no_modifier(json: Json) -> None:
         raise Unread("modifier", "A modifier extension may change what this means.").at("modifierExtension")
 
 
+def contradiction(obj: dict[str, Json]) -> Unread | None:
+    """A value beside the reason why there is none, in an Observation (FHIR obs-6) or a component of one."""
+    name = next((name for name in obj if name.startswith("value")), None) if "dataAbsentReason" in obj else None
+    if name is None:
+        return None
+    return Unread("contradiction", "It has a value, and a reason why there is none (FHIR obs-6).").at(name)
+
+
 def _need(json: Json, kind: type, what: str) -> Any:
     if type(json) is not kind:
         raise Unread("wrong-type", "The JSON type is wrong.", what)
@@ -213,7 +221,9 @@ class Word(Said):
                 if pair[1] == "entered-in-error":
                     raise _in_error()
                 if pair in self._by_pair:
-                    word = word or self._by_pair[pair]
+                    if word is not None and word != self._by_pair[pair]:
+                        raise Unread("contradiction", "The codings mean different things.", "codings of one meaning")
+                    word = self._by_pair[pair]
                     by.node.licensed = by.node.licensed or pair in LICENSED_PAIRS
         if word is None:
             raise Unread("unmapped-code", "The code is not one of the table.", self.expected())

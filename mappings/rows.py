@@ -14,7 +14,18 @@ from dataclasses import MISSING, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mappings.codec import Codec, ReferenceCodec, Said, Unread, _need, has_code, no_modifier, read_inside, term_json
+from mappings.codec import (
+    Codec,
+    ReferenceCodec,
+    Said,
+    Unread,
+    _need,
+    contradiction,
+    has_code,
+    no_modifier,
+    read_inside,
+    term_json,
+)
 from mappings.compiled import maker
 from mappings.report import Json
 from mappings.shape import Shape, shapes
@@ -470,6 +481,8 @@ class InList(Nest):
     def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, Steps]:
         for index, json in enumerate(_list(obj, self.name)):
             if isinstance(json, dict) and self.is_it(json):
+                if error := contradiction(json):
+                    raise error.at(self.name, index)
                 return json, [self.name, index]
         return None, []
 

@@ -46,6 +46,13 @@ ACTOR = [{"actor": {"display": "Dr X"}, "function": {"text": "by"}}]
 DAR = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 MODIFIER = {"modifierExtension": [{"url": "http://foreign.example/not", "valueBoolean": True}]}
 YES, NO = coded(LOINC, PRESENT), coded(LOINC, ABSENT)
+BOTH: Json = {"coding": [*YES["coding"], *NO["coding"]]}
+SURE_AND_REFUTED: Json = {
+    "coding": [
+        {"system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": code}
+        for code in ("confirmed", "refuted")
+    ]
+}
 UVA1: Json = {"resourceType": "Procedure", "id": "p", "status": "completed", "subject": ref("Patient/1"),
               "code": coded("https://scleromyx.invalid/fhir/CodeSystem/smx", "uva1-phototherapy")}  # fmt: skip
 
@@ -113,6 +120,11 @@ CASES = (
     Row("finding with a value and none", finding(valueCodeableConcept=YES, dataAbsentReason=coded(DAR, "error")), (),
         OPAQUE),
     Row("weight with a value and none", weight(dataAbsentReason=coded(DAR, "error")), (), OPAQUE),
+    Row("finding present and absent", finding(valueCodeableConcept=BOTH), (), OPAQUE),
+    Row("finding absent and present", finding(valueCodeableConcept={"coding": BOTH["coding"][::-1]}), (), OPAQUE),
+    Row("finding present, in two codes", finding(valueCodeableConcept={"coding": [
+        *YES["coding"], *coded(INTERPRETATION, "POS")["coding"]]}), ("present",)),
+    Row("sign confirmed and refuted", condition(verificationStatus=SURE_AND_REFUTED), (), OPAQUE),
     # over
     *(Row(f"sign {status}", condition(clinicalStatus=clinical(status)), (), TURNED)
       for status in ("resolved", "remission", "inactive")),
@@ -376,3 +388,35 @@ def test_part_of_a_resource_is_told() -> None:
     case, report = read(bundle(PATIENT | {"meta": {"tag": [tag]}}, weight(meta={"tag": [tag]})))
     assert [(i.code, i.level) for i in report.issues if i.code == "subsetted"] == [("subsetted", "warning")] * 2
     assert case.tags == ()
+
+
+# --- in the components ------------------------------------------------------------------------------
+
+
+def components() -> Iterator[tuple[str, int, int]]:
+    """Every component that our examples write a value in: example, entry, place."""
+    for name, index, _, _ in OURS:
+        for place, one in enumerate(members(ours(name)["entry"][index]["resource"], "component")):
+            if any(member.startswith("value") for member in one):
+                yield name, index, place
+
+
+@pytest.mark.parametrize(("name", "index", "place"), sorted(components()), ids=str)
+def test_component_with_a_value_and_none(name: str, index: int, place: int) -> None:
+    """A value beside the reason why there is none is not read in a component either; that is told."""
+
+    def change(resource: Json) -> None:
+        resource["component"][place]["dataAbsentReason"] = coded(DAR, "error")
+
+    document = with_change(name, index, change)
+    case, report = from_fhir(document)
+    here = f"/entry/{index}/resource/component/{place}"
+    near = [
+        i for i in report.issues if f"{i.pointer}/".startswith(f"{here}/") or f"{here}/".startswith(f"{i.pointer}/")
+    ]
+    told = [i for i in near if i.disposition in ("kept", "refused")]
+    assert {i.level for i in told} <= {"warning", "error"}
+    assert any("obs-6" in i.message or i.level == "error" for i in told)
+    kept = {p for p, _ in leaves(document) if p.startswith(f"{here}/value")}
+    assert kept <= {p for p in kept for i in told if f"{p}/".startswith(f"{i.pointer}/")}
+    assert encode(to_fhir(case, onto=document)) == encode(document)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from mappings.choices import value, when, word_value
-from mappings.codec import Unread, coded, concept, plain
+from mappings.codec import Unread, coded, concept, has_code, plain
 from mappings.many import each
 from mappings.report import Json
 from mappings.resource import ResourceMap, members, source, subject
@@ -185,7 +185,8 @@ class QuantityBeside(Row):
 
     def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
         self.rows.read(obj, by, into)
-        into.setdefault("quantity", self.untold)
+        if not any(has_code(one.get("code"), TERMS.m_protein_clone.pairs) for one in members(obj, "component")):
+            into["quantity"] = self.untold
 
 
 CLONE_AS_RESULT = ResourceMap(
