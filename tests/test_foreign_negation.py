@@ -420,3 +420,46 @@ def test_component_with_a_value_and_none(name: str, index: int, place: int) -> N
     kept = {p for p, _ in leaves(document) if p.startswith(f"{here}/value")}
     assert kept <= {p for p in kept for i in told if f"{p}/".startswith(f"{i.pointer}/")}
     assert encode(to_fhir(case, onto=document)) == encode(document)
+
+
+# --- contradicted by the interpretation ---------------------------------------------------------------
+
+OWN = "https://scleromyx.invalid/fhir/CodeSystem/smx"
+#: Table -> a value that says that something is there, and one that says that nothing is; none: it says so by being.
+THERE = {
+    "smx-clinical-finding": (YES, NO),
+    "smx-tolerance": (YES, NO),
+    "smx-monoclonal-protein-panel": (coded(OWN, "biclonal"), coded(OWN, "none-detected")),
+    "smx-monoclonal-protein": (None,),
+    "smx-adverse-event": (None,),
+}
+IMMUNOFIXATION: Json = {
+    "resourceType": "Observation", "id": "i", "status": "final", "subject": ref("Patient/1"),
+    "code": coded(LOINC, "25700-6"), "valueString": "IgG lambda",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", ["NEG", "ND", "POS", "DET"])
+@pytest.mark.parametrize(("profile", "value"), [(name, value) for name, values in THERE.items() for value in values])
+def test_interpretation_that_says_the_opposite(profile: str, value: Json, code: str) -> None:
+    """What is there and interpreted as negative, or the other way, is not read: neither is believed."""
+    name, index = EACH[profile]
+
+    def change(resource: Json) -> None:
+        resource["interpretation"] = [coded(INTERPRETATION, code)]
+        if value is not None:
+            resource.pop("hasMember", None)
+            resource.pop("dataAbsentReason", None)
+            resource["valueCodeableConcept"] = value
+
+    _, report = from_fhir(with_change(name, index, change))
+    told = [i.code for i in report.errors if i.pointer == f"/entry/{index}/resource/interpretation"]
+    is_there = value in (None, THERE[profile][0])
+    assert told == (["modifier"] if is_there == (code in ("NEG", "ND")) else [])
+
+
+@pytest.mark.parametrize(("more", "read_"), [({}, True), ({"interpretation": [coded(INTERPRETATION, "ND")]}, False)])
+def test_clone_that_was_not_detected(more: Json, read_: bool) -> None:
+    """An immunofixation that is interpreted as not detected is no clone."""
+    case, _ = read(bundle(PATIENT, IMMUNOFIXATION | more))
+    assert bool(case.monoclonal_protein) is read_

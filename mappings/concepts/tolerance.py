@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from mappings.choices import when, word_value
 from mappings.codec import coded, concept
-from mappings.concepts.finding import TIMES
+from mappings.concepts.finding import TIMES, NotContradicted
 from mappings.many import each, references
 from mappings.report import Json
 from mappings.resource import ResourceMap, subject
@@ -56,6 +56,7 @@ EVENT = ResourceMap(
     subject(),
     when("effective", encounter=True),
     at("valueCodeableConcept", concept(), "code"),
+    NotContradicted(lambda obj: True),
     component(TERMS.severity, at("valueCodeableConcept", concept(), "severity")),
     component(TERMS.adverse_event_outcome, at("valueCodeableConcept", concept(), "outcome")),
     profile="smx-adverse-event",
@@ -76,6 +77,7 @@ TOLERANCE = ResourceMap(
     references("focus", "course"),
     when("effective", encounter=True),
     word_value("presence", "adverse_effects", text="text"),
+    NotContradicted(),
     each("events", EVENT, forward="hasMember"),
     component(TERMS.tolerability, at("valueCodeableConcept", coded("tolerability"), "tolerability")),
     profile="smx-tolerance",
