@@ -354,6 +354,69 @@ def test_group_that_excludes() -> None:
             assert told == ["modifier"]
 
 
+@pytest.mark.parametrize(
+    ("most", "repeat"),
+    [
+        ("countMax", {"count": 6, "countMax": 8}),
+        ("frequencyMax", {"frequency": 2, "frequencyMax": 3, "period": 1, "periodUnit": "d"}),
+        ("periodMax", {"frequency": 1, "period": 4, "periodMax": 6, "periodUnit": "wk"}),
+        ("durationMax", {"duration": 2, "durationMax": 4, "durationUnit": "h"}),
+    ],
+)
+def test_low_end_of_a_range_is_no_number(most: str, repeat: Json) -> None:
+    """With its Max a number is the least of a range: it is left, and told; without, it is read."""
+    line = {"sequence": 1, "text": "as told", "timing": {"repeat": repeat}}
+    case, report = read(bundle(PATIENT, course(dosage=[line])))
+    assert dump_case(case)["therapies"][0]["doses"] == [{"sequence": 1, "text": "as told"}]
+    assert {i.level for i in report.issues if "/timing" in i.pointer} == {"warning"}
+    sure = {name: value for name, value in repeat.items() if name != most}
+    case, report = read(bundle(PATIENT, course(dosage=[line | {"timing": {"repeat": sure}}])))
+    assert len(dump_case(case)["therapies"][0]["doses"][0]) > 2
+    assert not any("/timing" in i.pointer for i in report.issues)
+
+
+def test_row_that_was_deleted() -> None:
+    """An entry that is marked as deleted says that its row is no longer in the list."""
+    name, index = EACH["smx-literature-list"]
+    for deleted, told in ((True, ["modifier"]), ("true", ["modifier"]), (False, [])):
+        document = with_change(name, index, lambda resource, said=deleted: resource["entry"][0].update(deleted=said))
+        case, report = from_fhir(document)
+        assert [i.code for i in report.errors if i.pointer == f"/entry/{index}/resource/entry/0/deleted"] == told
+        assert (case.literature is None) is bool(told)
+
+
+def test_group_of_nobody() -> None:
+    """A Group that is not actual describes persons and has none: its number is of no patients."""
+    name, index = EACH[LITERATURE_ROW.name]
+    for actual, told in ((False, ["modifier"]), (None, ["modifier"]), (True, [])):
+        document = with_change(name, index, lambda resource, said=actual: resource.update(actual=said))
+        _, report = from_fhir(document)
+        assert [i.code for i in report.errors if i.pointer == f"/entry/{index}/resource/actual"] == told
+
+
+OUT_OF_USE = [
+    ("smx-patient", "active", True, False),
+    ("smx-patient", "link", None, [{"other": {"display": "another"}, "type": "replaced-by"}]),
+    ("smx-specimen", "status", "available", "unsatisfactory"),
+    ("smx-specimen", "status", "available", "unavailable"),
+    ("smx-device-ultrasound", "status", "active", "inactive"),
+    ("smx-medication", "status", "active", "inactive"),
+    ("smx-literature-group", "active", True, False),
+]
+
+
+@pytest.mark.parametrize(("profile", "element", "usual", "said"), OUT_OF_USE, ids=str)
+def test_modifier_element_that_no_table_has(profile: str, element: str, usual: Json, said: Json) -> None:
+    """What R4 calls a modifier and the case has no place for is told as a warning, unless it says the usual."""
+    name, index = EACH[profile]
+    for value, levels in ((usual, {"information"}), (said, {"warning"})):
+        if value is not None:
+            document = with_change(name, index, lambda resource, value=value: resource.update({element: value}))
+            _, report = from_fhir(document)
+            told = [i for i in report.issues if i.pointer == f"/entry/{index}/resource/{element}"]
+            assert {i.level for i in told} == levels
+
+
 # --- of the patient -------------------------------------------------------------------------------
 
 
