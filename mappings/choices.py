@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mappings.codec import (
     DAR_SYSTEM,
     DAR_URL,
+    DISOWNED,
     ORIGINAL_TEXT,
     QuantityCodec,
     RangeCodec,
@@ -22,7 +23,9 @@ from mappings.codec import (
     contradiction,
     dar_extension,
     dar_json,
+    disowned,
     duration_json,
+    no_doubt,
     pairs,
     read_duration,
 )
@@ -235,7 +238,7 @@ class WhenRow(Row):
         return _absent(extensions, text)
 
     def _read_period(self, json: Json, by: Reading) -> When | None:
-        _need(json, dict, "a Period")
+        no_doubt(_need(json, dict, "a Period"))
         if "at" not in self.names and "start" not in json and "end" not in json and "_end" not in json:
             extensions = _urls(json.get("_start"))
             if RELATIVE not in extensions:
@@ -352,6 +355,8 @@ class ValueRow(Row):
         for form, suffix in self.forms.items():
             if "value" + suffix in obj:
                 try:
+                    if f"_value{suffix}" in obj and disowned(obj):
+                        raise Unread("contradiction", DISOWNED)
                     found = self._form(form, obj["value" + suffix], by)
                 except Unread as error:
                     return _left(error.at("value" + suffix), self.shape.required, by)

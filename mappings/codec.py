@@ -122,6 +122,25 @@ def contradiction(obj: dict[str, Json]) -> Unread | None:
     return Unread("contradiction", "It has a value, and a reason why there is none (FHIR obs-6).").at(name)
 
 
+def disowned(obj: dict[str, Json]) -> list[str]:
+    """The members that have a value, and a sibling whose extension says why there is none (data-absent-reason)."""
+    return [name[1:] for name in obj if name[:1] == "_" and obj.get(name[1:]) is not None and _is_reason(obj[name])]
+
+
+def _is_reason(sibling: Json) -> bool:
+    listed = sibling.get("extension") if type(sibling) is dict else None
+    return type(listed) is list and any(type(one) is dict and one.get("url") == DAR_URL for one in listed)
+
+
+def no_doubt(obj: dict[str, Json]) -> None:
+    """Raise `Unread` if a member is `disowned`."""
+    for name in disowned(obj):
+        raise Unread("contradiction", DISOWNED).at(name)
+
+
+DISOWNED = "It has a value, and an extension that says why there is none."
+
+
 def _need(json: Json, kind: type, what: str) -> Any:
     if type(json) is not kind:
         raise Unread("wrong-type", "The JSON type is wrong.", what)
@@ -430,6 +449,7 @@ class QuantityCodec(Codec):
 
     def read(self, json: Json, by: Reading) -> Any:
         _need(json, dict, "a Quantity")
+        no_doubt(json)
         display, comparator = json.get("unit"), json.get("comparator")
         unit = self._unit(json, by)
         if self.units and unit not in self.units:
@@ -469,6 +489,7 @@ def duration_json(value: Duration) -> dict[str, Json]:
 def read_duration(json: Json) -> Duration:
     """A Duration in UCUM units of time."""
     _need(json, dict, "a Duration")
+    no_doubt(json)
     unit = json.get("code")
     if json.get("system") != UCUM or type(unit) is not str or unit not in TIME_UNITS:
         raise Unread("wrong-unit", "The duration has no UCUM unit of time.", f"one of {', '.join(TIME_UNITS)}")

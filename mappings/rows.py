@@ -22,6 +22,7 @@ from mappings.codec import (
     _need,
     contradiction,
     has_code,
+    no_doubt,
     no_modifier,
     read_inside,
     term_json,
@@ -481,8 +482,12 @@ class InList(Nest):
     def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, Steps]:
         for index, json in enumerate(_list(obj, self.name)):
             if isinstance(json, dict) and self.is_it(json):
-                if error := contradiction(json):
-                    raise error.at(self.name, index)
+                try:
+                    no_doubt(json)
+                    if error := contradiction(json):
+                        raise error
+                except Unread as error:
+                    raise error.at(self.name, index) from None
                 return json, [self.name, index]
         return None, []
 

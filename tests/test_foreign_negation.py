@@ -453,6 +453,53 @@ def test_part_of_a_resource_is_told() -> None:
     assert case.tags == ()
 
 
+# --- there, and said to be missing ------------------------------------------------------------------------
+
+MISSING: Json = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason"}]}
+MISSING["extension"][0]["valueCode"] = "error"
+DISOWNED = [
+    (PATIENT, "gender", "warning"),
+    (PATIENT | {"birthDate": "1960"}, "birthDate", "warning"),
+    (PATIENT | {"deceasedBoolean": True}, "deceasedBoolean", "warning"),
+    (infusion(), "status", "error"),
+    (infusion(), "effectiveDateTime", "error"),  # which an infusion has
+    (finding(valueCodeableConcept=YES, effectiveDateTime="2024"), "effectiveDateTime", "warning"),
+    (finding(valueCodeableConcept=YES, component=[
+        {"code": coded("https://scleromyx.invalid/fhir/CodeSystem/smx", "severity"), "valueString": "mild"}]),
+     "component.0.valueString", "warning"),
+    (finding(valueCodeableConcept=YES, component=[{"code": {"text": "colour"}, "valueString": "red"}]),
+     "component.0.valueString", "warning"),
+    (weight(), "status", "error"),
+    (weight(), "effectiveDateTime", "error"),  # the vital-signs profile wants it
+    (weight(), "valueQuantity.value", "error"),
+    (course(effectivePeriod={"start": "2024", "end": "2025"}), "effectivePeriod.end", "warning"),
+    (infusion(dosage=dose()), "dosage.dose.value", "warning"),
+    (course(dosage=[line()[0] | {"timing": {"repeat": {"boundsDuration": amount(6, "mo")}}}]),
+     "dosage.0.timing.repeat.boundsDuration.value", "warning"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "path", "level"), DISOWNED, ids=lambda one: one if type(one) is str else "")
+def test_value_that_is_said_to_be_missing(sent: Json, path: str, level: str) -> None:
+    """A value whose extension says why there is none is read as neither; that is told."""
+    sent = deepcopy(sent)
+    *above, name = path.split(".")
+    element = at(sent, "/".join(("", *above)))
+    element[f"_{name}"] = MISSING
+    others = () if sent["resourceType"] == "Patient" else (PATIENT,)
+    case, report = read(bundle(*others, sent))
+    here = "/".join((f"/entry/{len(others)}/resource", *path.split(".")))
+    told = [
+        i for i in report.issues if i.disposition in ("kept", "refused") and (f"{here}/".startswith(f"{i.pointer}/"))
+    ]
+    assert [i.level for i in told] == [level]
+    left_out = deepcopy(sent)
+    inner = at(left_out, "/".join(("", *above)))
+    del inner[name], inner[f"_{name}"]
+    if level == "warning" and len(above) == 0:
+        assert dump_case(read(bundle(*others, left_out))[0]) == dump_case(case)
+
+
 # --- in the components ------------------------------------------------------------------------------
 
 
