@@ -17,7 +17,20 @@ from mappings.report import Json
 from mappings.shape import Shape
 from mappings.straight import Script, anew
 from mappings.terms import BASE, CODES, SYSTEMS, TERMS, WORDS, Term
-from mappings.values import CODE, LINE, TIME_UNITS, URI, Coding, Concept, Duration, Quantity, Range, Ratio
+from mappings.values import (
+    CODE,
+    LINE,
+    SIZE,
+    TIME_UNITS,
+    URI,
+    Coding,
+    Concept,
+    Duration,
+    Quantity,
+    Range,
+    Ratio,
+    of_size,
+)
 
 if TYPE_CHECKING:
     from mappings.resource import Reading, Writing
@@ -195,9 +208,10 @@ def plain() -> Codec:
 
 def number(json: Json) -> Decimal:
     """A JSON number as Decimal, digits kept."""
-    if type(json) is Decimal:
-        return json
-    return Decimal(_need(json, int, "a JSON number"))
+    value = json if type(json) is Decimal else Decimal(_need(json, int, "a JSON number"))
+    if not of_size(value):
+        raise Unread("bad-value", "The number is too large, or too small.", SIZE)
+    return value
 
 
 # --- words and codes ------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from adapter.verify import written
 from mappings import MappingError, from_fhir, load_case, to_fhir
 from mappings.terms import TERMS
+from tests.sent import PATIENT, bundle, read, weight
 
 Json = Any
 HEAD: Json = {"schema_version": "1.0", "case_system": "https://a.example/sid", "case_id": "1", "language": "en"}
@@ -67,3 +69,60 @@ def test_component_with_the_code_of_its_observation(section: str, code: str, fie
     assert refused_at(**{section: [item | {code: {"text": field}}]}) == []
     without = {name: value for name, value in item.items() if name != field}
     assert refused_at(**{section: [without | {code: {"codings": codings}}]}) == []
+
+
+LONG = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("more", "pointer"),
+    [
+        ({"note": ["x" * LONG]}, None),
+        ({"note": ["x" * (LONG + 1)]}, "note/0"),
+        ({"note": ["\n" * (LONG + 1)]}, "note/0"),
+        ({"code": {"text": "é" * (LONG + 1)}}, "code/text"),
+        ({"code": {"codings": [{"system": "urn:x", "code": "x" * (LONG + 1)}]}}, "code/codings/0/code"),
+        ({"code": {"codings": [{"system": "urn:" + "x" * LONG, "code": "x"}]}}, "code/codings/0/system"),
+        ({"percent_change": Decimal("9.9E+99")}, None),
+        ({"percent_change": Decimal("1E-99")}, None),
+        ({"percent_change": Decimal("1E+400")}, "percent_change"),
+        ({"percent_change": Decimal("-1E-400")}, "percent_change"),
+        ({"percent_change": 10**100}, "percent_change"),
+        ({"value": {"quantity": {"value": Decimal("1E+100"), "unit": "mm"}}}, "value/quantity/value"),
+        ({"value": {"quantity": {"value": Decimal("1E-100"), "unit": "mm"}}}, "value/quantity/value"),
+    ],
+    ids=lambda one: repr(one)[:60],
+)
+def test_what_r4_has_no_room_for(more: Json, pointer: str | None) -> None:
+    """A string of more than 1 MiB, and a number that nobody can be expected to keep, are refused where they stand."""
+    item = MEASURE | {"code": {"text": "x"}} | more
+    assert refused_at(measurements=[item]) == ([f"/measurements/0/{pointer}"] if pointer else [])
+
+
+@pytest.mark.parametrize("number", ["1E+400", "-1E-400"])
+def test_number_of_others_that_is_no_measurement(number: str) -> None:
+    """It is not read, and told."""
+    case, report = read(bundle(PATIENT, weight(kg=Decimal(number))))
+    assert case.measurements == ()
+    assert [i.code for i in report.errors] == ["unreadable-resource"]
+
+
+def test_text_of_others_that_is_too_long() -> None:
+    """A string that R4 does not allow is not taken over: it stays where it is, and that is told."""
+    long = "x" * (LONG + 1)
+    case, report = read(bundle(PATIENT, weight(note=[{"text": long}])))
+    assert [one.note for one in case.measurements] == [()]
+    assert [(i.code, i.level) for i in report.issues if "/note" in i.pointer] == [("unreadable-element", "warning")]
+    case, report = read(bundle(PATIENT, weight(bodySite={"text": long})))
+    assert case.measurements == ()
+    assert [i.code for i in report.errors] == ["unreadable-resource"]
+
+
+def test_period_at_the_edge_of_the_calendar() -> None:
+    """Offsets lead out of the years that there are, and the order of the two moments is told all the same."""
+    for start, end in (
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:58-11:00", "9999-12-31T23:59:59-11:00"),
+    ):
+        item = MEASURE | {"code": {"text": "x"}, "when": {"period": {"start": start, "end": end}}}
+        assert refused_at(measurements=[item]) == []
