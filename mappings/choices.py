@@ -238,7 +238,8 @@ class WhenRow(Row):
         return _absent(extensions, text)
 
     def _read_period(self, json: Json, by: Reading) -> When | None:
-        no_doubt(_need(json, dict, "a Period"))
+        if "_start" in _need(json, dict, "a Period") or "_end" in json:
+            no_doubt(json)
         if "at" not in self.names and "start" not in json and "end" not in json and "_end" not in json:
             extensions = _urls(json.get("_start"))
             if RELATIVE not in extensions:

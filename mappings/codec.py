@@ -20,7 +20,6 @@ from mappings.terms import BASE, CODES, SYSTEMS, TERMS, WORDS, Term
 from mappings.values import (
     CODE,
     LINE,
-    SIZE,
     TIME_UNITS,
     URI,
     Coding,
@@ -29,7 +28,6 @@ from mappings.values import (
     Quantity,
     Range,
     Ratio,
-    of_size,
 )
 
 if TYPE_CHECKING:
@@ -208,10 +206,9 @@ def plain() -> Codec:
 
 def number(json: Json) -> Decimal:
     """A JSON number as Decimal, digits kept."""
-    value = json if type(json) is Decimal else Decimal(_need(json, int, "a JSON number"))
-    if not of_size(value):
-        raise Unread("bad-value", "The number is too large, or too small.", SIZE)
-    return value
+    if type(json) is Decimal:
+        return json
+    return Decimal(_need(json, int, "a JSON number"))
 
 
 # --- words and codes ------------------------------------------------------------------------
@@ -463,7 +460,8 @@ class QuantityCodec(Codec):
 
     def read(self, json: Json, by: Reading) -> Any:
         _need(json, dict, "a Quantity")
-        no_doubt(json)
+        if "_value" in json:
+            no_doubt(json)
         display, comparator = json.get("unit"), json.get("comparator")
         unit = self._unit(json, by)
         if self.units and unit not in self.units:
@@ -472,7 +470,10 @@ class QuantityCodec(Codec):
         if comparator is not None and (not self.comparator or comparator not in ("<", "<=", ">=", ">")):
             raise Unread("modifier", "A comparator is not understood here.", "an exact number").at("comparator")
         value = number(json.get("value"))
-        return Quantity(value, unit, display if type(display) is str else None, comparator)
+        try:
+            return Quantity(value, unit, display if type(display) is str else None, comparator)
+        except ValueError as error:
+            raise _no_measure(error) from None
 
     def _unit(self, json: dict[str, Json], by: Reading) -> str:
         """The UCUM code; another spelling of a unit is read as it, and reported."""
@@ -503,7 +504,8 @@ def duration_json(value: Duration) -> dict[str, Json]:
 def read_duration(json: Json) -> Duration:
     """A Duration in UCUM units of time."""
     _need(json, dict, "a Duration")
-    no_doubt(json)
+    if "_value" in json:
+        no_doubt(json)
     unit = json.get("code")
     if json.get("system") != UCUM or type(unit) is not str or unit not in TIME_UNITS:
         raise Unread("wrong-unit", "The duration has no UCUM unit of time.", f"one of {', '.join(TIME_UNITS)}")
@@ -512,7 +514,14 @@ def read_duration(json: Json) -> Duration:
     value = number(json.get("value"))
     if value.is_signed():
         raise Unread("bad-value", "A duration is not negative.", "0 or more").at("value")
-    return Duration(value, unit)  # type: ignore[arg-type]  # one of TIME_UNITS
+    try:
+        return Duration(value, unit)  # type: ignore[arg-type]  # one of TIME_UNITS
+    except ValueError as error:
+        raise _no_measure(error) from None
+
+
+def _no_measure(error: ValueError) -> Unread:
+    return Unread("bad-value", "The number is no measure.", str(error)).at("value")
 
 
 def duration() -> Codec:
