@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from tests.sent import (
     PRESENT,
     amount,
     bundle,
+    changed,
     clinical,
     coded,
     condition,
@@ -498,6 +499,20 @@ def test_value_that_is_said_to_be_missing(sent: Json, path: str, level: str) -> 
     del inner[name], inner[f"_{name}"]
     if level == "warning" and len(above) == 0:
         assert dump_case(read(bundle(*others, left_out))[0]) == dump_case(case)
+
+
+@pytest.mark.parametrize("more", [{}, {"id": "g"}])
+@pytest.mark.parametrize(
+    "patient", [PATIENT, {n: v for n, v in PATIENT.items() if n != "gender"}], ids=["there", "not"]
+)
+def test_fact_written_where_it_was_said_to_be_missing(patient: Json, more: Json) -> None:
+    """The new fact is not said to be missing: the reason goes, what else hung there stays."""
+    document = bundle(patient | {"_gender": MISSING | more})
+    found = changed(document, lambda case: replace(case, patient=replace(case.patient, sex="male")))
+    here = "/entry/0/resource"
+    gone = {f"{here}/gender": (patient.get("gender"), "male")}
+    gone |= {f"{here}/_gender/extension/0/{n}": (v, None) for n, v in MISSING["extension"][0].items()}
+    assert found == gone
 
 
 # --- in the components ------------------------------------------------------------------------------
