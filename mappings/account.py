@@ -92,6 +92,8 @@ def _rest(read: Accountable, node: Node, apart: list[str], report: Report) -> in
         code = error.code if error else _code_of(pointer, json, read, node)
         size = wire.leaves(json)
         severity: Severity | None = None if code in _SOFT and code != "wrong-unit" else "warning"
+        if code == "unknown-element" and json not in _USUAL.get((node.type, pointer), (json,)):
+            code, error, severity = "unreadable-element", _ELSEWISE, "warning"
         report.add(code if code in _SOFT else "unreadable-element", message=error.message if error else "",
                    path=where(node, pointer), pointer=node.pointer + pointer, expected=error.expected if error else "",
                    disposition="kept", leaves=size, severity=severity)  # fmt: skip
@@ -152,6 +154,16 @@ def _said(node: Node) -> tuple[str, str, Severity | None]:
 
 
 _WORD = re.compile(r"[a-z-]{1,30}")
+#: Modifier elements of R4 that no table has (and Group.active, which says as much), and what they may say unheeded.
+_USUAL: dict[tuple[str, str], tuple[Json, ...]] = {
+    ("Patient", "/active"): (True,),
+    ("Patient", "/link"): (),
+    ("Group", "/active"): (True,),
+    ("Specimen", "/status"): ("available",),
+    ("Device", "/status"): ("active",),
+    ("Medication", "/status"): ("active",),
+}
+_ELSEWISE = Unread("modifier", "It may change what the resource means, and the case has no place for it.")
 _SOFT = ("unknown-element", "unknown-extension", "unmapped-code", "unresolved-reference", "ambiguous-reference",
          "wrong-unit", "unreadable-element")  # fmt: skip
 _HARD = ("modifier", "entered-in-error", "other-subject", "unattached", "duplicate-key", "deleted", "older-version",

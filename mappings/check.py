@@ -20,7 +20,7 @@ from mappings.compiled import Seen, look
 from mappings.report import Issue, MappingError
 from mappings.resource import Planned, ResourceMap
 from mappings.shape import Shape, shapes, unit_paths
-from mappings.values import GREATEST, UNFIT, Item, Quantity, Relative, ValueOrAbsent, When
+from mappings.values import GREATEST, SIZE, UNFIT, Item, Quantity, Relative, ValueOrAbsent, When, of_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +169,8 @@ def _field_problems(place: Place) -> Iterator[Issue]:
         yield issue("bad-value", place.pointer, f"{shape.least} or more")
     elif shape.type is int and type(value) is int and not -GREATEST - 1 <= value <= GREATEST:
         yield issue("bad-value", place.pointer, f"{-GREATEST - 1} to {GREATEST}")
-    elif isinstance(value, Decimal) and not value.is_finite():
-        yield issue("bad-number", place.pointer)
+    elif isinstance(value, Decimal) and not (value.is_finite() and of_size(value)):
+        yield issue("bad-number", place.pointer, SIZE if value.is_finite() else "")
     if shape.forms:
         names = [shape_.json_name for shape_ in shapes(shape.type).values() if _given(value, shape_)]
         for name in names:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mappings.codec import (
     DAR_SYSTEM,
     DAR_URL,
+    DISOWNED,
     ORIGINAL_TEXT,
     QuantityCodec,
     RangeCodec,
@@ -19,9 +20,12 @@ from mappings.codec import (
     Word,
     _need,
     concept,
+    contradiction,
     dar_extension,
     dar_json,
+    disowned,
     duration_json,
+    no_doubt,
     pairs,
     read_duration,
 )
@@ -234,7 +238,8 @@ class WhenRow(Row):
         return _absent(extensions, text)
 
     def _read_period(self, json: Json, by: Reading) -> When | None:
-        _need(json, dict, "a Period")
+        if "_start" in _need(json, dict, "a Period") or "_end" in json:
+            no_doubt(json)
         if "at" not in self.names and "start" not in json and "end" not in json and "_end" not in json:
             extensions = _urls(json.get("_start"))
             if RELATIVE not in extensions:
@@ -346,9 +351,13 @@ class ValueRow(Row):
             out["valueInteger"] = value.integer
 
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
+        if error := contradiction(obj):
+            return _left(error, self.shape.required, by)
         for form, suffix in self.forms.items():
             if "value" + suffix in obj:
                 try:
+                    if f"_value{suffix}" in obj and disowned(obj):
+                        raise Unread("contradiction", DISOWNED)
                     found = self._form(form, obj["value" + suffix], by)
                 except Unread as error:
                     return _left(error.at("value" + suffix), self.shape.required, by)
@@ -405,7 +414,9 @@ class WordValue(Row):
     def read(self, obj: dict[str, Json], by: Reading, into: dict[str, Any]) -> None:
         name = "valueCodeableConcept" if "valueCodeableConcept" in obj else "dataAbsentReason"
         if name not in obj or (name == "dataAbsentReason" and self.unknown is None):
-            return
+            return None
+        if error := contradiction(obj):
+            return _left(error, self.shape.required, by)
         try:
             word = self.codec.read(obj[name], by)
             if (word == self.unknown) != (name == "dataAbsentReason"):

@@ -17,7 +17,18 @@ from mappings.report import Json
 from mappings.shape import Shape
 from mappings.straight import Script, anew
 from mappings.terms import BASE, CODES, SYSTEMS, TERMS, WORDS, Term
-from mappings.values import CODE, LINE, TIME_UNITS, URI, Coding, Concept, Duration, Quantity, Range, Ratio
+from mappings.values import (
+    CODE,
+    LINE,
+    TIME_UNITS,
+    URI,
+    Coding,
+    Concept,
+    Duration,
+    Quantity,
+    Range,
+    Ratio,
+)
 
 if TYPE_CHECKING:
     from mappings.resource import Reading, Writing
@@ -112,6 +123,33 @@ def no_modifier(json: Json) -> None:
     """No table knows a modifier extension, and one that is not known may turn the meaning round."""
     if isinstance(json, dict) and "modifierExtension" in json:
         raise Unread("modifier", "A modifier extension may change what this means.").at("modifierExtension")
+
+
+def contradiction(obj: dict[str, Json]) -> Unread | None:
+    """A value beside the reason why there is none, in an Observation (FHIR obs-6) or a component of one."""
+    name = next((name for name in obj if name.startswith("value")), None) if "dataAbsentReason" in obj else None
+    if name is None:
+        return None
+    return Unread("contradiction", "It has a value, and a reason why there is none (FHIR obs-6).").at(name)
+
+
+def disowned(obj: dict[str, Json]) -> list[str]:
+    """The members that have a value, and a sibling whose extension says why there is none (data-absent-reason)."""
+    return [name[1:] for name in obj if name[:1] == "_" and obj.get(name[1:]) is not None and _is_reason(obj[name])]
+
+
+def _is_reason(sibling: Json) -> bool:
+    listed = sibling.get("extension") if type(sibling) is dict else None
+    return type(listed) is list and any(type(one) is dict and one.get("url") == DAR_URL for one in listed)
+
+
+def no_doubt(obj: dict[str, Json]) -> None:
+    """Raise `Unread` if a member is `disowned`."""
+    for name in disowned(obj):
+        raise Unread("contradiction", DISOWNED).at(name)
+
+
+DISOWNED = "It has a value, and an extension that says why there is none."
 
 
 def _need(json: Json, kind: type, what: str) -> Any:
@@ -213,7 +251,9 @@ class Word(Said):
                 if pair[1] == "entered-in-error":
                     raise _in_error()
                 if pair in self._by_pair:
-                    word = word or self._by_pair[pair]
+                    if word is not None and word != self._by_pair[pair]:
+                        raise Unread("contradiction", "The codings mean different things.", "codings of one meaning")
+                    word = self._by_pair[pair]
                     by.node.licensed = by.node.licensed or pair in LICENSED_PAIRS
         if word is None:
             raise Unread("unmapped-code", "The code is not one of the table.", self.expected())
@@ -420,6 +460,8 @@ class QuantityCodec(Codec):
 
     def read(self, json: Json, by: Reading) -> Any:
         _need(json, dict, "a Quantity")
+        if "_value" in json:
+            no_doubt(json)
         display, comparator = json.get("unit"), json.get("comparator")
         unit = self._unit(json, by)
         if self.units and unit not in self.units:
@@ -428,7 +470,10 @@ class QuantityCodec(Codec):
         if comparator is not None and (not self.comparator or comparator not in ("<", "<=", ">=", ">")):
             raise Unread("modifier", "A comparator is not understood here.", "an exact number").at("comparator")
         value = number(json.get("value"))
-        return Quantity(value, unit, display if type(display) is str else None, comparator)
+        try:
+            return Quantity(value, unit, display if type(display) is str else None, comparator)
+        except ValueError as error:
+            raise _no_measure(error) from None
 
     def _unit(self, json: dict[str, Json], by: Reading) -> str:
         """The UCUM code; another spelling of a unit is read as it, and reported."""
@@ -459,6 +504,8 @@ def duration_json(value: Duration) -> dict[str, Json]:
 def read_duration(json: Json) -> Duration:
     """A Duration in UCUM units of time."""
     _need(json, dict, "a Duration")
+    if "_value" in json:
+        no_doubt(json)
     unit = json.get("code")
     if json.get("system") != UCUM or type(unit) is not str or unit not in TIME_UNITS:
         raise Unread("wrong-unit", "The duration has no UCUM unit of time.", f"one of {', '.join(TIME_UNITS)}")
@@ -467,7 +514,14 @@ def read_duration(json: Json) -> Duration:
     value = number(json.get("value"))
     if value.is_signed():
         raise Unread("bad-value", "A duration is not negative.", "0 or more").at("value")
-    return Duration(value, unit)  # type: ignore[arg-type]  # one of TIME_UNITS
+    try:
+        return Duration(value, unit)  # type: ignore[arg-type]  # one of TIME_UNITS
+    except ValueError as error:
+        raise _no_measure(error) from None
+
+
+def _no_measure(error: ValueError) -> Unread:
+    return Unread("bad-value", "The number is no measure.", str(error)).at("value")
 
 
 def duration() -> Codec:

@@ -15,7 +15,19 @@ from typing import Any, TypeVar
 
 from mappings.shape import Shape, shapes, unit_paths
 from mappings.straight import Script
-from mappings.values import GREATEST, LINE, UNFIT, Item, Quantity, Relative, Text, ValueOrAbsent, When
+from mappings.values import (
+    GREATEST,
+    LINE,
+    LONGEST,
+    MOST_PLACES,
+    UNFIT,
+    Item,
+    Quantity,
+    Relative,
+    Text,
+    ValueOrAbsent,
+    When,
+)
 
 
 class Odd(ValueError):
@@ -211,14 +223,15 @@ class _Checking(_Function):
         elif shape.type is str:
             unfit = f"not {var}.isprintable() and unfit({var})"
             fits = [f"not {self.name(text.test, 'fits')}({var})" for text in shape.texts]
+            long = f"len({var}) > {LONGEST}"
             if shape.texts == (LINE,):  # which all is that can be printed
-                yield f"not {var} or (not {var}.isprintable() and (unfit({var}) or {fits[0]}))"
+                yield f"not {var} or {long} or (not {var}.isprintable() and (unfit({var}) or {fits[0]}))"
             else:
-                yield from fits if any(_names_each(text) for text in shape.texts) else (f"({unfit})", *fits)
+                yield from fits if any(_names_each(text) for text in shape.texts) else (long, f"({unfit})", *fits)
         elif shape.type is int:
             yield f"not {-GREATEST - 1 if shape.least is None else shape.least} <= {var} <= {GREATEST}"
         elif shape.type is Decimal:
-            yield f"not {var}.is_finite()"
+            yield f"not {var}.is_finite() or not {-MOST_PLACES} < {var}.adjusted() < {MOST_PLACES}"
 
     def wrong_object(self, shape: Shape, var: str) -> Iterator[str]:
         """What may be wrong with a sound dataclass in this field: its form, its units, a comparator."""

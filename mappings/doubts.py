@@ -4,7 +4,7 @@ of something else than the patient.
 
 from __future__ import annotations
 
-from mappings.codec import Unread, pairs
+from mappings.codec import Unread, contradiction, pairs
 from mappings.report import Json
 from mappings.resource import Graph, Node, ResourceMap, known, members
 from mappings.terms import TERMS
@@ -14,7 +14,7 @@ def doubt(node: Node, table: ResourceMap, patient: Node, graph: Graph) -> Unread
     """Why the resource is not to be read at all; None if nothing speaks against it."""
     found = _in_error(node.resource)
     if found is None and node.type == "Observation":
-        found = _contradiction(node.resource) or _about_another(node, table, patient, graph)
+        found = contradiction(node.resource) or _about_another(node, table, patient, graph)
     return found
 
 
@@ -26,14 +26,6 @@ def _in_error(resource: dict[str, Json]) -> Unread | None:
         words = (json,) if isinstance(json, str) else [code for _, code in known(resource, name)]
         if "entered-in-error" in words:
             return Unread("entered-in-error", "The record is marked as entered in error.").at(name)
-    return None
-
-
-def _contradiction(resource: dict[str, Json]) -> Unread | None:
-    """A value beside the reason why there is none (FHIR obs-6)."""
-    values = [name for name in resource if name.startswith("value")] if "dataAbsentReason" in resource else ()
-    if values:
-        return Unread("contradiction", "It has a value, and a reason why there is none (FHIR obs-6).").at(values[0])
     return None
 
 

@@ -19,6 +19,7 @@ from mappings.case import Case
 from mappings.check import issue, places, problems, rule_issues
 from mappings.report import Issue, MappingError
 from mappings.shape import Shape, shapes
+from mappings.values import SIZE, of_size
 
 _SEPARATOR = "\x1f"  # between an issue code and what was expected, in marshmallow's messages
 
@@ -39,7 +40,9 @@ class _Strict(ma.fields.Field[Any]):
         if type(value) is float or (type(value) is Decimal and not value.is_finite()):
             raise ma.ValidationError(_message("python-float" if type(value) is float else "bad-number"))
         if kind is Decimal and type(value) in (int, Decimal):
-            return Decimal(value)
+            if not of_size(number := Decimal(value)):
+                raise ma.ValidationError(_message("bad-number", SIZE))
+            return number
         if type(value) is not kind:
             raise ma.ValidationError(_message("wrong-type", _TYPE_WORDS[kind]))
         if self.shape.words and value not in self.shape.words:

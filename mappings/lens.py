@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from mappings.codec import pairs
+from mappings.codec import DAR_URL, disowned, pairs
 from mappings.report import Json
 from mappings.wire import escape
 
@@ -294,7 +294,22 @@ def _merge_object(
             value = _merge_list([], old[name], value, dropped, f"{pointer}/{escape(name)}")
         if value != []:
             out[name] = value
+    for name in disowned(out):
+        if name in new and name not in old:
+            _own(name, out, dropped, pointer)
     return out
+
+
+def _own(name: str, out: dict[str, Json], dropped: Dropped, pointer: str) -> None:
+    """Take the reason why there is no value from a member that has one now."""
+    sibling = out.pop(f"_{name}")
+    reasons = [one for one in sibling["extension"] if isinstance(one, dict) and one.get("url") == DAR_URL]
+    for one in reasons:
+        dropped(f"{pointer}/_{name}", one)
+    kept = [one for one in sibling["extension"] if one not in reasons]
+    left = {key: value for key, value in sibling.items() if key != "extension"} | ({"extension": kept} if kept else {})
+    if left:
+        out[f"_{name}"] = left
 
 
 def _without(name: str, was: Json, old: dict[str, Json], new: dict[str, Json], dropped: Dropped, pointer: str) -> Json:

@@ -118,6 +118,8 @@ class Each(Row):
         for index, json in enumerate(_list(obj, self.name)):
             try:
                 no_modifier(json)
+                if self.inner and isinstance(json, dict) and json.get("deleted", False) is not False:
+                    raise Unread("modifier", "The entry was deleted from the list.", "deleted false").at("deleted")
             except Unread as error:
                 raise error.at(self.name, index) from None
             by.owns(json.get(self.inner) if self.inner and isinstance(json, dict) else json, self)

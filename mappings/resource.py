@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from zlib import crc32
 
-from mappings.codec import Unread, _need, dar_extension, own, pairs, plain, within, word
+from mappings.codec import DISOWNED, Unread, _need, dar_extension, disowned, own, pairs, plain, within, word
 from mappings.compiled import maker
 from mappings.many import Each, Spread, Unused
 from mappings.narrative import narrative
@@ -401,7 +401,12 @@ class ResourceMap:
         by = Reading(graph, node)
         if "implicitRules" in node.resource:
             raise Unread("modifier", "implicitRules may change what the resource means.").at("implicitRules")
-        self.rows.read(node.resource, by, node.into)
+        resource, gone = node.resource, disowned(node.resource)
+        if gone:  # what is there and said to be missing is not read
+            for name in (*gone, *(f"_{name}" for name in gone)):
+                by.unread(Unread("contradiction", DISOWNED).at(name))
+            resource = {name: value for name, value in resource.items() if name.removeprefix("_") not in gone}
+        self.rows.read(resource, by, node.into)
         require(self.required, node.into)
 
     def make(self, node: Node) -> Any:

@@ -14,12 +14,25 @@ from dataclasses import MISSING, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mappings.codec import Codec, ReferenceCodec, Said, Unread, _need, has_code, no_modifier, read_inside, term_json
+from mappings.codec import (
+    Codec,
+    ReferenceCodec,
+    Said,
+    Unread,
+    _need,
+    contradiction,
+    has_code,
+    no_doubt,
+    no_modifier,
+    read_inside,
+    term_json,
+)
 from mappings.compiled import maker
 from mappings.report import Json
 from mappings.shape import Shape, shapes
 from mappings.straight import Script
 from mappings.terms import Term
+from mappings.values import Concept
 
 if TYPE_CHECKING:
     from mappings.resource import Reading, Writing
@@ -469,6 +482,12 @@ class InList(Nest):
     def find(self, obj: dict[str, Json]) -> tuple[dict[str, Json] | None, Steps]:
         for index, json in enumerate(_list(obj, self.name)):
             if isinstance(json, dict) and self.is_it(json):
+                try:
+                    no_doubt(json)
+                    if error := contradiction(json):
+                        raise error
+                except Unread as error:
+                    raise error.at(self.name, index) from None
                 return json, [self.name, index]
         return None, []
 
@@ -494,6 +513,14 @@ def component(term: Term, *rows: Row) -> Row:
     return InList(
         "component", lambda: {"code": term_json(term)}, lambda json: has_code(json.get("code"), term.pairs), rows
     )
+
+
+def own_code(item: Any, code: Concept, **terms: Term) -> Iterator[tuple[str, str]]:
+    """A rule of items with a value: the component that a given field is must not have the item's code (FHIR obs-7)."""
+    mine = {(coding.system, coding.code) for coding in code.codings}
+    for name, term in terms.items():
+        if getattr(item, name) is not None and mine & term.pairs:
+            yield name, "nothing, or another code of the item: its component would have the same (FHIR obs-7)"
 
 
 class Listed(Row):

@@ -12,7 +12,7 @@ from mappings.check import approve, is_whole, need_case
 from mappings.compiled import Seen, read, write
 from mappings.report import Json
 from mappings.shape import Shape, shapes
-from mappings.values import GREATEST, Quantity
+from mappings.values import GREATEST, LINE, LONGEST, Quantity
 
 
 def load_case(source: bytes | str | dict[str, Any]) -> Case:
@@ -89,6 +89,8 @@ def _single(shape: Shape, definitions: dict[str, Json]) -> dict[str, Json]:
         found["enum"] = list(shape.words)
     if shape.texts:
         found |= {"pattern": f"^(?:{shape.texts[0].pattern})$", "description": shape.texts[0].meaning}
+        if shape.texts == (LINE,):
+            found["maxLength"] = LONGEST
     if shape.refs is not None:
         found["description"] = f"The key of {' or '.join(shape.refs) or 'any item'}."
     if shape.least is not None:

@@ -29,11 +29,12 @@ class Text:
 
     def ok(self, value: str) -> bool:
         """Whether the text fits."""
-        return _compiled(self.pattern).fullmatch(value) is not None and not (self.calendar and _no_such_day(value))
+        fits = len(value) <= LONGEST and _compiled(self.pattern).fullmatch(value) is not None
+        return fits and not (self.calendar and _no_such_day(value))
 
     @property
     def test(self) -> Callable[[str], object]:
-        """`ok` without the detour, where the pattern says it all."""
+        """`ok` without the detour, where the pattern says all but the length."""
         return self.ok if self.calendar else _compiled(self.pattern).fullmatch
 
 
@@ -89,12 +90,15 @@ class AtLeast:
 #: Control characters, halves of surrogate pairs and non-characters: neither JSON nor XHTML can carry them all.
 UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 GREATEST = 2**31 - 1  # FHIR integer
+LONGEST = 2**20  # FHIR string: 1 MiB
+MOST_PLACES = 100  # before or after the point: more is no measurement, and receivers do not keep it
+SIZE = "0, or a number from 1E-99 to less than 1E+100"
 
 KEY = Text(r"[a-z][a-z0-9-]{0,63}", "a key: a lower-case letter, then letters, digits, hyphens; 64 at most")
 SLUG = Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "letters, digits, dots, hyphens; 64 at most")
 URI = Text(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s|]+", "an absolute URI without spaces or bars")
 CODE = Text(r"[^\s]+( [^\s]+)*", "a code: no space at its ends")
-LINE = Text(r"[ \r\n\t\S]+", "text that is not empty")
+LINE = Text(r"[ \r\n\t\S]+", "text that is not empty, of 1,048,576 characters at most")
 LANGUAGE = Text(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", "a language tag of BCP 47, such as en or de-AT")
 _DATE = r"[0-9]{3}[1-9]|[0-9]{2}[1-9][0-9]|[0-9][1-9][0-9]{2}|[1-9][0-9]{3}"
 _DAY = rf"({_DATE})(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01])"
@@ -147,6 +151,13 @@ def _exact(value: Decimal) -> None:
         raise ValueError("a number is a Decimal, not a float: a float has lost its digits")
     if not value.is_finite():
         raise ValueError("a number is finite")
+    if not of_size(value):
+        raise ValueError(f"a number is {SIZE}")
+
+
+def of_size(value: Decimal) -> bool:
+    """Whether a finite number has an exponent that others can be expected to keep."""
+    return -MOST_PLACES < value.adjusted() < MOST_PLACES
 
 
 _one_form = _exactly_one("at", "period", "relative", "encounter", "age", "absent")

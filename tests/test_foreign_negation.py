@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from tests.sent import (
     PRESENT,
     amount,
     bundle,
+    changed,
     clinical,
     coded,
     condition,
@@ -46,6 +47,13 @@ ACTOR = [{"actor": {"display": "Dr X"}, "function": {"text": "by"}}]
 DAR = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 MODIFIER = {"modifierExtension": [{"url": "http://foreign.example/not", "valueBoolean": True}]}
 YES, NO = coded(LOINC, PRESENT), coded(LOINC, ABSENT)
+BOTH: Json = {"coding": [*YES["coding"], *NO["coding"]]}
+SURE_AND_REFUTED: Json = {
+    "coding": [
+        {"system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": code}
+        for code in ("confirmed", "refuted")
+    ]
+}
 UVA1: Json = {"resourceType": "Procedure", "id": "p", "status": "completed", "subject": ref("Patient/1"),
               "code": coded("https://scleromyx.invalid/fhir/CodeSystem/smx", "uva1-phototherapy")}  # fmt: skip
 
@@ -113,6 +121,11 @@ CASES = (
     Row("finding with a value and none", finding(valueCodeableConcept=YES, dataAbsentReason=coded(DAR, "error")), (),
         OPAQUE),
     Row("weight with a value and none", weight(dataAbsentReason=coded(DAR, "error")), (), OPAQUE),
+    Row("finding present and absent", finding(valueCodeableConcept=BOTH), (), OPAQUE),
+    Row("finding absent and present", finding(valueCodeableConcept={"coding": BOTH["coding"][::-1]}), (), OPAQUE),
+    Row("finding present, in two codes", finding(valueCodeableConcept={"coding": [
+        *YES["coding"], *coded(INTERPRETATION, "POS")["coding"]]}), ("present",)),
+    Row("sign confirmed and refuted", condition(verificationStatus=SURE_AND_REFUTED), (), OPAQUE),
     # over
     *(Row(f"sign {status}", condition(clinicalStatus=clinical(status)), (), TURNED)
       for status in ("resolved", "remission", "inactive")),
@@ -342,6 +355,69 @@ def test_group_that_excludes() -> None:
             assert told == ["modifier"]
 
 
+@pytest.mark.parametrize(
+    ("most", "repeat"),
+    [
+        ("countMax", {"count": 6, "countMax": 8}),
+        ("frequencyMax", {"frequency": 2, "frequencyMax": 3, "period": 1, "periodUnit": "d"}),
+        ("periodMax", {"frequency": 1, "period": 4, "periodMax": 6, "periodUnit": "wk"}),
+        ("durationMax", {"duration": 2, "durationMax": 4, "durationUnit": "h"}),
+    ],
+)
+def test_low_end_of_a_range_is_no_number(most: str, repeat: Json) -> None:
+    """With its Max a number is the least of a range: it is left, and told; without, it is read."""
+    line = {"sequence": 1, "text": "as told", "timing": {"repeat": repeat}}
+    case, report = read(bundle(PATIENT, course(dosage=[line])))
+    assert dump_case(case)["therapies"][0]["doses"] == [{"sequence": 1, "text": "as told"}]
+    assert {i.level for i in report.issues if "/timing" in i.pointer} == {"warning"}
+    sure = {name: value for name, value in repeat.items() if name != most}
+    case, report = read(bundle(PATIENT, course(dosage=[line | {"timing": {"repeat": sure}}])))
+    assert len(dump_case(case)["therapies"][0]["doses"][0]) > 2
+    assert not any("/timing" in i.pointer for i in report.issues)
+
+
+def test_row_that_was_deleted() -> None:
+    """An entry that is marked as deleted says that its row is no longer in the list."""
+    name, index = EACH["smx-literature-list"]
+    for deleted, told in ((True, ["modifier"]), ("true", ["modifier"]), (False, [])):
+        document = with_change(name, index, lambda resource, said=deleted: resource["entry"][0].update(deleted=said))
+        case, report = from_fhir(document)
+        assert [i.code for i in report.errors if i.pointer == f"/entry/{index}/resource/entry/0/deleted"] == told
+        assert (case.literature is None) is bool(told)
+
+
+def test_group_of_nobody() -> None:
+    """A Group that is not actual describes persons and has none: its number is of no patients."""
+    name, index = EACH[LITERATURE_ROW.name]
+    for actual, told in ((False, ["modifier"]), (None, ["modifier"]), (True, [])):
+        document = with_change(name, index, lambda resource, said=actual: resource.update(actual=said))
+        _, report = from_fhir(document)
+        assert [i.code for i in report.errors if i.pointer == f"/entry/{index}/resource/actual"] == told
+
+
+OUT_OF_USE = [
+    ("smx-patient", "active", True, False),
+    ("smx-patient", "link", None, [{"other": {"display": "another"}, "type": "replaced-by"}]),
+    ("smx-specimen", "status", "available", "unsatisfactory"),
+    ("smx-specimen", "status", "available", "unavailable"),
+    ("smx-device-ultrasound", "status", "active", "inactive"),
+    ("smx-medication", "status", "active", "inactive"),
+    ("smx-literature-group", "active", True, False),
+]
+
+
+@pytest.mark.parametrize(("profile", "element", "usual", "said"), OUT_OF_USE, ids=str)
+def test_modifier_element_that_no_table_has(profile: str, element: str, usual: Json, said: Json) -> None:
+    """What R4 calls a modifier and the case has no place for is told as a warning, unless it says the usual."""
+    name, index = EACH[profile]
+    for value, levels in ((usual, {"information"}), (said, {"warning"})):
+        if value is not None:
+            document = with_change(name, index, lambda resource, value=value: resource.update({element: value}))
+            _, report = from_fhir(document)
+            told = [i for i in report.issues if i.pointer == f"/entry/{index}/resource/{element}"]
+            assert {i.level for i in told} == levels
+
+
 # --- of the patient -------------------------------------------------------------------------------
 
 
@@ -376,3 +452,139 @@ def test_part_of_a_resource_is_told() -> None:
     case, report = read(bundle(PATIENT | {"meta": {"tag": [tag]}}, weight(meta={"tag": [tag]})))
     assert [(i.code, i.level) for i in report.issues if i.code == "subsetted"] == [("subsetted", "warning")] * 2
     assert case.tags == ()
+
+
+# --- there, and said to be missing ------------------------------------------------------------------------
+
+MISSING: Json = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason"}]}
+MISSING["extension"][0]["valueCode"] = "error"
+DISOWNED = [
+    (PATIENT, "gender", "warning"),
+    (PATIENT | {"birthDate": "1960"}, "birthDate", "warning"),
+    (PATIENT | {"deceasedBoolean": True}, "deceasedBoolean", "warning"),
+    (infusion(), "status", "error"),
+    (infusion(), "effectiveDateTime", "error"),  # which an infusion has
+    (finding(valueCodeableConcept=YES, effectiveDateTime="2024"), "effectiveDateTime", "warning"),
+    (finding(valueCodeableConcept=YES, component=[
+        {"code": coded("https://scleromyx.invalid/fhir/CodeSystem/smx", "severity"), "valueString": "mild"}]),
+     "component.0.valueString", "warning"),
+    (finding(valueCodeableConcept=YES, component=[{"code": {"text": "colour"}, "valueString": "red"}]),
+     "component.0.valueString", "warning"),
+    (weight(), "status", "error"),
+    (weight(), "effectiveDateTime", "error"),  # the vital-signs profile wants it
+    (weight(), "valueQuantity.value", "error"),
+    (course(effectivePeriod={"start": "2024", "end": "2025"}), "effectivePeriod.end", "warning"),
+    (infusion(dosage=dose()), "dosage.dose.value", "warning"),
+    (course(dosage=[line()[0] | {"timing": {"repeat": {"boundsDuration": amount(6, "mo")}}}]),
+     "dosage.0.timing.repeat.boundsDuration.value", "warning"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "path", "level"), DISOWNED, ids=lambda one: one if type(one) is str else "")
+def test_value_that_is_said_to_be_missing(sent: Json, path: str, level: str) -> None:
+    """A value whose extension says why there is none is read as neither; that is told."""
+    sent = deepcopy(sent)
+    *above, name = path.split(".")
+    element = at(sent, "/".join(("", *above)))
+    element[f"_{name}"] = MISSING
+    others = () if sent["resourceType"] == "Patient" else (PATIENT,)
+    case, report = read(bundle(*others, sent))
+    here = "/".join((f"/entry/{len(others)}/resource", *path.split(".")))
+    told = [
+        i for i in report.issues if i.disposition in ("kept", "refused") and (f"{here}/".startswith(f"{i.pointer}/"))
+    ]
+    assert [i.level for i in told] == [level]
+    left_out = deepcopy(sent)
+    inner = at(left_out, "/".join(("", *above)))
+    del inner[name], inner[f"_{name}"]
+    if level == "warning" and len(above) == 0:
+        assert dump_case(read(bundle(*others, left_out))[0]) == dump_case(case)
+
+
+@pytest.mark.parametrize("more", [{}, {"id": "g"}])
+@pytest.mark.parametrize(
+    "patient", [PATIENT, {n: v for n, v in PATIENT.items() if n != "gender"}], ids=["there", "not"]
+)
+def test_fact_written_where_it_was_said_to_be_missing(patient: Json, more: Json) -> None:
+    """The new fact is not said to be missing: the reason goes, what else hung there stays."""
+    document = bundle(patient | {"_gender": MISSING | more})
+    found = changed(document, lambda case: replace(case, patient=replace(case.patient, sex="male")))
+    here = "/entry/0/resource"
+    gone = {f"{here}/gender": (patient.get("gender"), "male")}
+    gone |= {f"{here}/_gender/extension/0/{n}": (v, None) for n, v in MISSING["extension"][0].items()}
+    assert found == gone
+
+
+# --- in the components ------------------------------------------------------------------------------
+
+
+def components() -> Iterator[tuple[str, int, int]]:
+    """Every component that our examples write a value in: example, entry, place."""
+    for name, index, _, _ in OURS:
+        for place, one in enumerate(members(ours(name)["entry"][index]["resource"], "component")):
+            if any(member.startswith("value") for member in one):
+                yield name, index, place
+
+
+@pytest.mark.parametrize(("name", "index", "place"), sorted(components()), ids=str)
+def test_component_with_a_value_and_none(name: str, index: int, place: int) -> None:
+    """A value beside the reason why there is none is not read in a component either; that is told."""
+
+    def change(resource: Json) -> None:
+        resource["component"][place]["dataAbsentReason"] = coded(DAR, "error")
+
+    document = with_change(name, index, change)
+    case, report = from_fhir(document)
+    here = f"/entry/{index}/resource/component/{place}"
+    near = [
+        i for i in report.issues if f"{i.pointer}/".startswith(f"{here}/") or f"{here}/".startswith(f"{i.pointer}/")
+    ]
+    told = [i for i in near if i.disposition in ("kept", "refused")]
+    assert {i.level for i in told} <= {"warning", "error"}
+    assert any("obs-6" in i.message or i.level == "error" for i in told)
+    kept = {p for p, _ in leaves(document) if p.startswith(f"{here}/value")}
+    assert kept <= {p for p in kept for i in told if f"{p}/".startswith(f"{i.pointer}/")}
+    assert encode(to_fhir(case, onto=document)) == encode(document)
+
+
+# --- contradicted by the interpretation ---------------------------------------------------------------
+
+OWN = "https://scleromyx.invalid/fhir/CodeSystem/smx"
+#: Table -> a value that says that something is there, and one that says that nothing is; none: it says so by being.
+THERE = {
+    "smx-clinical-finding": (YES, NO),
+    "smx-tolerance": (YES, NO),
+    "smx-monoclonal-protein-panel": (coded(OWN, "biclonal"), coded(OWN, "none-detected")),
+    "smx-monoclonal-protein": (None,),
+    "smx-adverse-event": (None,),
+}
+IMMUNOFIXATION: Json = {
+    "resourceType": "Observation", "id": "i", "status": "final", "subject": ref("Patient/1"),
+    "code": coded(LOINC, "25700-6"), "valueString": "IgG lambda",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", ["NEG", "ND", "POS", "DET"])
+@pytest.mark.parametrize(("profile", "value"), [(name, value) for name, values in THERE.items() for value in values])
+def test_interpretation_that_says_the_opposite(profile: str, value: Json, code: str) -> None:
+    """What is there and interpreted as negative, or the other way, is not read: neither is believed."""
+    name, index = EACH[profile]
+
+    def change(resource: Json) -> None:
+        resource["interpretation"] = [coded(INTERPRETATION, code)]
+        if value is not None:
+            resource.pop("hasMember", None)
+            resource.pop("dataAbsentReason", None)
+            resource["valueCodeableConcept"] = value
+
+    _, report = from_fhir(with_change(name, index, change))
+    told = [i.code for i in report.errors if i.pointer == f"/entry/{index}/resource/interpretation"]
+    is_there = value in (None, THERE[profile][0])
+    assert told == (["modifier"] if is_there == (code in ("NEG", "ND")) else [])
+
+
+@pytest.mark.parametrize(("more", "read_"), [({}, True), ({"interpretation": [coded(INTERPRETATION, "ND")]}, False)])
+def test_clone_that_was_not_detected(more: Json, read_: bool) -> None:
+    """An immunofixation that is interpreted as not detected is no clone."""
+    case, _ = read(bundle(PATIENT, IMMUNOFIXATION | more))
+    assert bool(case.monoclonal_protein) is read_

@@ -64,6 +64,11 @@ def coded(concept: Json, system: str, *codes: str) -> bool:
     return any(c.get("system") == system and c.get("code") in codes for c in (concept or {}).get("coding", ()))
 
 
+#: The days before and after those that Python has, where an offset may lead in UTC.
+LAST = date.max.toordinal()
+BEYOND = {0: [0, 12, 31], LAST + 1: [10000, 1, 1]}
+
+
 def moment(value: str) -> tuple[list[int], Decimal]:
     """Take a date apart, or a time as year, month, day and second in UTC, and its fraction of a second."""
     found = MOMENT.fullmatch(value)
@@ -74,9 +79,9 @@ def moment(value: str) -> tuple[list[int], Decimal]:
         return day, Decimal(0)
     away = 0 if found[8] == "Z" else (int(found[10]) * 60 + int(found[11])) * (-60 if found[9] == "+" else 60)
     second = int(found[4]) * 3600 + int(found[5]) * 60 + int(found[6]) + away
-    shifted = min(max(1, date(*day).toordinal() + second // 86400), date.max.toordinal())
-    utc = date.fromordinal(shifted)
-    return [utc.year, utc.month, utc.day, second % 86400], Decimal("0" + (found[7] or ""))
+    shifted = min(max(0, date(*day).toordinal() + second // 86400), LAST + 1)
+    utc = BEYOND.get(shifted) or list(date.fromordinal(shifted).timetuple()[:3])
+    return [*utc, second % 86400], Decimal("0" + (found[7] or ""))
 
 
 def ordered(start: str, end: str) -> bool | None:

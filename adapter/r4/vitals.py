@@ -8,6 +8,8 @@ from adapter.r4.rules import LOINC, UCUM, table
 
 CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 SHOWN = "value.ofType(Quantity)"
+#: An element without a value is there by its extension: why there is no time is said by one.
+EFFECTIVE = {"effectiveDateTime", "_effectiveDateTime", "effectivePeriod"}
 
 
 def vital_signs(observation: Json, run: Run) -> Faults:
@@ -33,7 +35,7 @@ def general(observation: Json, profile: Json, run: Run) -> Faults:
         faults += run.fault("vital-signs/subject", name)
     if len(observation.get("effectiveDateTime", "to the day")) < 8:
         faults += at(run.fault("vital-signs/precision", name), "effectiveDateTime", "effective.ofType(dateTime)")
-    if "effectiveDateTime" not in observation and "effectivePeriod" not in observation:
+    if not EFFECTIVE & observation.keys():
         faults += run.fault("vital-signs/effective", name)
     return faults
 

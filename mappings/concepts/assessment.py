@@ -16,7 +16,7 @@ from mappings.concepts.disease_status import Response
 from mappings.concepts.finding import TIMES
 from mappings.many import following, references
 from mappings.resource import ResourceMap, subject
-from mappings.rows import at, component
+from mappings.rows import at, component, own_code
 from mappings.terms import TERMS
 from mappings.values import Concept, Forms, Key, Line, Observed, Ref, ValueOrAbsent, When
 
@@ -45,6 +45,8 @@ class Assessment(Observed):
             yield "result", "one of result, value, score, members"
         if self.text is not None and self.result is None:
             yield "text", "text goes with a result; other words are value.text"
+        if self.result is not None or (self.value is not None and self.value.absent is None):
+            yield from own_code(self, self.domain, score=TERMS.score)
 
 
 def _part_of(item: Any, to: Any) -> Any:

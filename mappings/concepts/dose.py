@@ -95,6 +95,26 @@ class Timed(Row):
             by.unread(fault.at(self.name))
 
 
+class NoRange(Row):
+    """With a Max beside it a number is the low end of a range, for which a line has no room: neither is read."""
+
+    #: The Max; the elements of the range, how often being a frequency and its period together; their fields.
+    ranges = (
+        ("countMax", ("count",), ("count",)),
+        ("durationMax", ("duration", "durationUnit"), ("spread_over",)),
+        ("frequencyMax", ("frequency", "period", "periodUnit"), ("frequency", "period")),
+        ("periodMax", ("frequency", "period", "periodUnit"), ("frequency", "period")),
+    )
+
+    def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
+        for most, names, fields in self.ranges:
+            if most in obj:
+                for field in fields:
+                    into.pop(field, None)
+                for name in (most, *names):
+                    by.unread(Unread("range", "With its Max a number is the least of a range.", "one number").at(name))
+
+
 class DoseRate(Row):
     """``doseAndRate.rateRatio``: a dose per time; or, following from the line, the amount for `spread_over`."""
 
@@ -153,6 +173,7 @@ DOSE = Element(
         Timed("duration", "spread_over"),
         at("frequency", plain(), "frequency"),
         Timed("period", "period"),
+        NoRange(),
     ),
     at("route", concept(), "route"),
     at("method", concept(), "method"),

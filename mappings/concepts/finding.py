@@ -14,7 +14,7 @@ from mappings.codec import Unread, coded, concept, has_code, own, pairs, plain, 
 from mappings.many import references, spread, unused
 from mappings.report import Json
 from mappings.resource import ResourceMap, known, members, subject
-from mappings.rows import Element, Row, at, component, extension, listed
+from mappings.rows import Element, Row, at, component, extension, listed, own_code
 from mappings.terms import TERMS
 from mappings.values import Concept, Forms, Key, Line, Observed, Presence, Ref, ValueOrAbsent, When
 
@@ -45,7 +45,8 @@ class Finding(Observed):
     figures: tuple[Annotated[Key, Ref("Figure")], ...] = ()
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        """The severity is no quality: both are components, told apart by code; nor is the finding itself (obs-7)."""
+        """The severity is no quality: both are components, told apart by code; neither is the finding (obs-7)."""
+        yield from own_code(self, self.code, severity=TERMS.severity)
         mine = {(coding.system, coding.code) for coding in self.code.codings}
         for index, quality in enumerate(self.qualities):
             codes = {(coding.system, coding.code) for coding in quality.code.codings}
@@ -83,12 +84,23 @@ class StillThere(Row):
             raise Unread("modifier", "The sign is over; it is not read as present.").at(name)
 
 
+def _presence(obj: dict[str, Json]) -> bool | None:
+    value = known(obj, "valueCodeableConcept")
+    return None if not value & (TERMS.present.pairs | TERMS.absent.pairs) else bool(value & TERMS.present.pairs)
+
+
 class NotContradicted(Row):
-    """An interpretation that says the opposite of the value leaves neither: the finding is not read."""
+    """An interpretation that says the opposite of the resource leaves neither: it is not read.
+
+    ``is_there`` gives whether the resource says that something is there; None where it says neither.
+    """
+
+    def __init__(self, is_there: Callable[[dict[str, Json]], bool | None] = _presence) -> None:
+        self.is_there = is_there
 
     def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
         if any(self._untrue(obj, one) for one in members(obj, "interpretation")):
-            raise Unread("modifier", "The interpretation and the value do not agree.").at("interpretation")
+            raise Unread("modifier", "The interpretation and what it interprets do not agree.").at("interpretation")
 
     def settle(self, resource: dict[str, Json], dropped: Callable[[str, Json], None]) -> None:
         listed = resource.get("interpretation")
@@ -99,11 +111,11 @@ class NotContradicted(Row):
         if resource.get("interpretation") == []:
             del resource["interpretation"]
 
-    @staticmethod
-    def _untrue(obj: dict[str, Json], interpretation: Json) -> bool:
-        """Whether one interpretation says of the presence what the value does not."""
-        value, said = known(obj, "valueCodeableConcept"), set(pairs(interpretation.get("coding")))
-        return bool(value) and any(said & t.pairs and not value & t.pairs for t in (TERMS.present, TERMS.absent))
+    def _untrue(self, obj: dict[str, Json], interpretation: Json) -> bool:
+        """Whether one interpretation says the opposite."""
+        there = self.is_there(obj)
+        opposite = TERMS.absent if there else TERMS.present
+        return there is not None and not opposite.pairs.isdisjoint(pairs(interpretation.get("coding")))
 
 
 FINDING = ResourceMap(

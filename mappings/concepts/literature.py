@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from mappings.choices import word_value
 from mappings.codec import Simple, Unread, coded, concept, dar_extension, has_code, plain, term_json
@@ -163,6 +163,14 @@ def characteristic(term: Term, *rows: Row) -> Row:
     return InList("characteristic", lambda: {"code": term_json(term), "exclude": False}, is_it, rows)
 
 
+class Actual(Row):
+    """A Group that only describes persons has no patients: it is not read."""
+
+    def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
+        if obj.get("actual") is not True:
+            raise Unread("modifier", "The Group is not of actual persons.", "actual true").at("actual")
+
+
 def _none(json: Json) -> bool:
     if json is not False:
         raise Unread("bad-value", "A combination is said to be there, but not which.", "false")
@@ -175,6 +183,7 @@ LITERATURE_ROW = ResourceMap(
     "Group",
     constant("type", TERMS.group_person),
     derived("actual", True),
+    Actual(),
     also("code", TERMS.literature_report),
     at("name", plain(), "label"),
     at("quantity", plain(), "patients"),

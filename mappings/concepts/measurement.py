@@ -16,7 +16,7 @@ from mappings.codec import coded, concept, number_in, quantity, reference, term_
 from mappings.many import references, unused
 from mappings.report import Json
 from mappings.resource import ResourceMap, choose, subject
-from mappings.rows import Row, also, at, component, derived, fixed
+from mappings.rows import Row, also, at, component, derived, fixed, own_code
 from mappings.terms import TERMS, WORDS, Term
 from mappings.values import Concept, Forms, Key, Observed, Quantity, Ref, Units, ValueOrAbsent, When
 
@@ -58,6 +58,8 @@ class Measurement(Observed):
             yield "value/integer", "0 or more: skin-score is not negative"
         if kind.vital:
             yield from self._vital_rules()
+        if self.code is not None and self.value.absent is None:
+            yield from own_code(self, self.code, **PARTS)
         if self.baseline == self.key:
             yield "baseline", "the key of another measurement"
 
@@ -69,7 +71,7 @@ class Measurement(Observed):
             yield "when", f"a day for {self.kind}; tell a less exact time as absent, as-text, with its text (FHIR vs-1)"
         if self.value.quantity is None and self.value.absent is None:
             yield "value", f"a quantity or absent for {self.kind} (FHIR vital-signs profile)"
-        for name in ("layer", "trend", "percent_change", "absolute_change"):
+        for name in PARTS:
             if getattr(self, name) is not None:
                 yield name, f"nothing: {self.kind} has no such component (FHIR vital-signs profile)"
 
@@ -104,6 +106,14 @@ KINDS = {
     "other": Kind(None, None, (), "smx-measurement", known=UNASSIGNED),
 }
 
+#: The fields that are components, and their codes.
+PARTS = {
+    "layer": TERMS.skin_layer,
+    "trend": TERMS.trend,
+    "percent_change": TERMS.percent_change_from_baseline,
+    "absolute_change": TERMS.absolute_change_from_baseline,
+}
+
 
 def _table(name: str, kind: Kind) -> ResourceMap:
     """The table of one kind."""
@@ -126,10 +136,10 @@ def _table(name: str, kind: Kind) -> ResourceMap:
         at("device", reference(), "device"),
         references("derivedFrom", "baseline"),
         references("derivedFrom", "figures"),
-        component(TERMS.trend, at("valueCodeableConcept", coded("trend"), "trend")),
-        component(TERMS.skin_layer, at("valueCodeableConcept", coded("layer"), "layer")),
-        component(TERMS.percent_change_from_baseline, at("valueQuantity", number_in("%", "percent"), "percent_change")),
-        component(TERMS.absolute_change_from_baseline, at("valueQuantity", quantity(), "absolute_change")),
+        component(PARTS["trend"], at("valueCodeableConcept", coded("trend"), "trend")),
+        component(PARTS["layer"], at("valueCodeableConcept", coded("layer"), "layer")),
+        component(PARTS["percent_change"], at("valueQuantity", number_in("%", "percent"), "percent_change")),
+        component(PARTS["absolute_change"], at("valueQuantity", quantity(), "absolute_change")),
         profile=kind.profile,
         title=lambda item: f"{(kind.term.display if kind.term else item.code.label)}: {item.value}",
         known_by=("code", kind.known if kind.term is None else (kind.term,)),

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from mappings.choices import value, when, word_value
-from mappings.codec import Unread, coded, concept, plain
+from mappings.codec import Unread, coded, concept, has_code, plain
+from mappings.concepts.finding import TIMES, NotContradicted
 from mappings.many import each
 from mappings.report import Json
-from mappings.resource import ResourceMap, members, source, subject
+from mappings.resource import ResourceMap, known, members, source, subject
 from mappings.rows import Element, Row, Rows, Shapes, also, at, component, embed, fixed
 from mappings.terms import TERMS, WORDS
 from mappings.values import Absent, AtLeast, Concept, Forms, Observed, Source, Units, ValueOrAbsent, When
 
-TIMES = Forms("at", "period", "relative", "encounter", "absent")
 AMOUNT = Forms("quantity", "absent")
 
 
@@ -103,6 +103,8 @@ _CHAINS = (
         embed(Element(LightChain, word_value("light-chain", "type"), source()), "light_chain"),
     ),
 )
+#: A clone that is told of is there.
+_THERE = NotContradicted(lambda obj: True)
 _BAND = component(TERMS.m_protein_band, at("valueInteger", plain(), "band"))
 CLONE = ResourceMap(
     Clone,
@@ -115,10 +117,16 @@ CLONE = ResourceMap(
     at("method", concept(), "method"),
     *_CHAINS,
     _BAND,
+    _THERE,
     profile="smx-monoclonal-protein",
     title=lambda item: "Monoclonal protein, one clone",
     known_by=("code", (TERMS.m_protein_clone,)),
 )
+
+
+def _found(obj: dict[str, Json]) -> bool | None:
+    value = known(obj, "valueCodeableConcept")
+    return value.isdisjoint(TERMS.none_detected.pairs) if value else None
 
 
 class Isotype(Row):
@@ -185,7 +193,8 @@ class QuantityBeside(Row):
 
     def read(self, obj: dict[str, Json], by: Any, into: dict[str, Any]) -> None:
         self.rows.read(obj, by, into)
-        into.setdefault("quantity", self.untold)
+        if not any(has_code(one.get("code"), TERMS.m_protein_clone.pairs) for one in members(obj, "component")):
+            into["quantity"] = self.untold
 
 
 CLONE_AS_RESULT = ResourceMap(
@@ -199,6 +208,7 @@ CLONE_AS_RESULT = ResourceMap(
     Isotype(),
     QuantityBeside(),
     _BAND,
+    _THERE,
     profile="smx-immunofixation",
     title=lambda item: "Immunofixation, one clone",
     known_by=("code", (TERMS.immunofixation_interpretation,)),
@@ -225,6 +235,7 @@ MONOCLONAL_PROTEIN = ResourceMap(
     subject(),
     when("effective", encounter=True),
     word_value("clonality", "clonality"),
+    NotContradicted(_found),
     at("method", concept(), "method"),
     each("clones", CLONE, forward="hasMember"),
     each("free_light_chains", FREE_LIGHT_CHAIN, forward="hasMember"),

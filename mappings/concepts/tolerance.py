@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from mappings.choices import when, word_value
 from mappings.codec import coded, concept
-from mappings.concepts.finding import TIMES
+from mappings.concepts.finding import TIMES, NotContradicted
 from mappings.many import each, following, references
 from mappings.resource import ResourceMap, subject
 from mappings.rows import at, component, fixed
@@ -55,6 +55,7 @@ EVENT = ResourceMap(
     subject(),
     when("effective", encounter=True),
     at("valueCodeableConcept", concept(), "code"),
+    NotContradicted(lambda obj: True),
     component(TERMS.severity, at("valueCodeableConcept", concept(), "severity")),
     component(TERMS.adverse_event_outcome, at("valueCodeableConcept", concept(), "outcome")),
     profile="smx-adverse-event",
@@ -75,6 +76,7 @@ TOLERANCE = ResourceMap(
     references("focus", "course"),
     when("effective", encounter=True),
     word_value("presence", "adverse_effects", text="text"),
+    NotContradicted(),
     each("events", EVENT, forward="hasMember"),
     component(TERMS.tolerability, at("valueCodeableConcept", coded("tolerability"), "tolerability")),
     profile="smx-tolerance",
