@@ -17,18 +17,7 @@ from mappings.report import Json
 from mappings.shape import Shape
 from mappings.straight import Script, anew
 from mappings.terms import BASE, CODES, SYSTEMS, TERMS, WORDS, Term
-from mappings.values import (
-    CODE,
-    LINE,
-    TIME_UNITS,
-    URI,
-    Coding,
-    Concept,
-    Duration,
-    Quantity,
-    Range,
-    Ratio,
-)
+from mappings.values import CODE, LINE, TIME_UNITS, URI, Coding, Concept, Duration, Quantity, Range, Ratio
 
 if TYPE_CHECKING:
     from mappings.resource import Reading, Writing
