@@ -6,7 +6,6 @@ value that is not stated is a mark without a number, and says so.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -258,12 +257,11 @@ def _extent(places: list[float]) -> tuple[float, float]:
 
 
 def _number(one: Measurement) -> Decimal | int | None:
-    """The number of a measurement that is one exact number of a kind that is drawn, and can be."""
+    """The number of a measurement that is one exact number of a kind that is drawn."""
     value, quantity = one.value, one.value.quantity
     if one.kind not in _MEASURED or (quantity and quantity.comparator):
         return None
-    number = quantity.value if quantity else value.integer
-    return number if number is None or math.isfinite(float(number)) else None
+    return quantity.value if quantity else value.integer
 
 
 def _nth(one: Therapy, dose: Dose) -> str:
