@@ -51,8 +51,6 @@ class Received:
         self.resolve = self.index.resolve
         self.patient = self._one_patient(patient, identity)
         self.identity = self._agreed() or _identity(self.patient, identity)
-        #: whether there are others: then what names no subject may be theirs
-        self.several = sum(node.type == "Patient" and node.container is None for node in self.nodes) > 1
         #: every node, and the patient where only references name one
         self.everyone = self.nodes if self.patient.index >= 0 else [self.patient, *self.nodes]
         for node in self.everyone:
@@ -68,6 +66,8 @@ class Received:
         """The Patient; without one, the subject that the resources name, and of whom little else is known."""
         patients = [n for n in self.nodes if n.type == "Patient" and n.refused is None and n.container is None]
         patients = everyone = patients or self._subjects()
+        #: whether there are others: then what names no subject may be theirs
+        self.several = len(everyone) > 1
         if wanted is not None:
             names = ((n.full_url, n.resource.get("id"), f"Patient/{n.resource.get('id')}") for n in patients)
             patients = [n for n, name in zip(patients, names, strict=True) if wanted in name]

@@ -319,8 +319,17 @@ def test_of_two_patients_a_product_is_whose_infusion_names_it(reference: Json, r
     given = infusion("a", **({"medicationReference": reference} if reference else {}))
     if reference:
         del given["medicationCodeableConcept"]
-    case, _ = read(bundle(PATIENT, {**PATIENT, "id": "2"}, lot, given), patient="1")
-    assert bool(case.products) == read_
+    for other in ({**PATIENT, "id": "2"}, weight(subject=ref("Patient/2"))):
+        patients = [PATIENT, other] if other["resourceType"] == "Patient" else [other]
+        case, _ = read(bundle(*patients, lot, given), patient="1")
+        assert bool(case.products) == read_
+
+
+def test_one_patient_sent_twice_is_one() -> None:
+    """A product that nothing names is then hers, on whatever page it is."""
+    lot = {"resourceType": "Medication", "id": "x", "code": IVIG, "batch": {"lotNumber": "L"}}
+    case, _ = read(pages(page(PATIENT), page(PATIENT, lot)))
+    assert len(case.products) == 1
 
 
 def test_edit_of_one_of_two_patients() -> None:
