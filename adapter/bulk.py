@@ -9,7 +9,6 @@ long the results were then. After a kill they are cut to these lengths, and read
 
 from __future__ import annotations
 
-import errno
 import glob
 import gzip
 import os
@@ -135,7 +134,10 @@ def input_files(patterns: Sequence[str]) -> list[str]:
             found.setdefault(name if name == STREAM else os.path.realpath(name), name)
     for name in found.values():
         if name == STREAM:
-            issues += [] if sys.stdin else [_unreadable(name, why(OSError(errno.EBADF, os.strerror(errno.EBADF))))]
+            try:
+                standard(sys.stdin)
+            except OSError as error:
+                issues.append(_unreadable(name, why(error)))
         elif not os.path.exists(name):
             issues.append(_unreadable(name, "The link leads nowhere."))
         elif not os.access(name, os.R_OK):
