@@ -70,13 +70,7 @@ def _may_be_of(received: Received, node: Node, course: Node) -> bool:
 
 
 def _targets(received: Received, node: Node, name: str) -> list[Node]:
-    found = []
-    for json in members(node.resource, name):
-        try:
-            found.append(received.resolve(json, node))
-        except Unread:
-            continue
-    return [target for target in found if target is not None]
+    return received.meant(node, members(node.resource, name))
 
 
 def _drug(received: Received, node: Node) -> str | None:

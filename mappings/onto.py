@@ -15,7 +15,7 @@ from mappings.entries import REMOVED, put_back, where
 from mappings.generated import SOFTWARE_ID, is_generated, provenance, request
 from mappings.planning import identify, writing
 from mappings.reading import Read, read
-from mappings.received import case_items
+from mappings.received import cases_of
 from mappings.report import Issue, Json, MappingError, Report
 from mappings.resource import Node, Planned, Writing, adopt
 
@@ -162,8 +162,8 @@ def _by_identifier(was: Read, node: Node, name: str) -> str | None:
 def _same_person(was: Read, case: Case, report: Report) -> None:
     """Refuse a document whose Patient is marked as that of other cases; say where one without a mark may be anyone."""
     patient, identity = was.received.patient, (case.case_system, case.case_id)
-    marked = case_items(patient)
-    if marked and all(mark[:2] != identity for mark in marked):
+    marked = cases_of(patient)
+    if marked and identity not in marked:
         raise _no_room("The Patient is that of another case.", "a Bundle of this case, by case_system and case_id")
     if not marked and was.received.identity != identity:
         report.add("other-identity", path=where(patient, ""), pointer=patient.pointer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -58,7 +58,7 @@ class Received:
                 node.table = self._table(node)
                 if node.table is not None and (error := doubt(node, node.table, self.patient, self.index)):
                     node.table, node.refused = None, error
-                if is_part(node.resource) and not case_items(node):
+                if is_part(node.resource) and not cases_of(node):
                     node.notes.append(("subsetted", ""))
         self._name()
 
@@ -89,7 +89,7 @@ class Received:
 
     def _agreed(self) -> tuple[str, str] | None:
         """The identity of the case where the patient is not in the document and all that is marked names one case."""
-        found = {item[:2] for node in self.nodes for item in case_items(node)} if self.patient.index < 0 else set()
+        found = {case for node in self.nodes for case in cases_of(node)} if self.patient.index < 0 else set()
         return found.pop() if len(found) == 1 else None
 
     @property
@@ -165,10 +165,7 @@ class Received:
     def medication(self, node: Node, changed: Callable[[Node], Json] = lambda node: node.resource) -> Node | None:
         """The Medication that stands for the drug of a resource, if one does."""
         reference = changed(node).get("medicationReference")
-        try:
-            return self.index.resolve(reference, node) if isinstance(reference, dict) else None
-        except Unread:
-            return None
+        return next(iter(self.meant(node, [reference] if isinstance(reference, dict) else [])), None)
 
     def _name(self) -> None:
         """Give each node its key: its own from the case's identifier, else one made from its id."""
@@ -205,39 +202,38 @@ class Received:
         self.everyone = [node for node in self.everyone if node.index >= 0 or node is self.patient]
 
     def strays(self) -> list[Node]:
-        """Of several patients' resources those that name no subject and that nothing refers to that is read."""
+        """Of several patients' resources those that may be another's: nothing says whose they are."""
         if not self.several:
             return []
         told = {key for node in self.everyone if node.table is not None for key in node.spelled}
-        return [
-            node
-            for node in self.nodes
-            if node.table not in (None, PATIENT)
-            and node.owner is None
-            and not any(name in node.resource for name in _SUBJECTS)
-            and (
-                all(item[:2] != self.identity for item in items)
-                if (items := case_items(node))
-                else node.key not in told
-            )
-        ]
+        read = [node for node in self.nodes if node.table not in (None, PATIENT) and node.owner is None]
+        return [node for node in read if self._may_be_anothers(node, told)]
+
+    def _may_be_anothers(self, node: Node, told: set[str]) -> bool:
+        """Whether it names no subject, and is neither marked as of this case nor ``told`` of by what is read."""
+        if any(name in node.resource for name in _SUBJECTS):
+            return False
+        marked = cases_of(node)
+        return self.identity not in marked if marked else node.key not in told
 
     @cached_property
     def provenances(self) -> list[tuple[Node, list[Node]]]:
         """Our own Provenances of this patient, with the resources that each tells of, in their order."""
         ours = [node for node in self.nodes if node.type == "Provenance" and is_generated(node.resource)]
-        found = [(node, [self._meant(json, node) for json in members(node.resource, "target")]) for node in ours]
-        return [
-            (node, [target for target in targets if target is not None])
-            for node, targets in found
-            if not self.several or self.patient in targets
-        ]
+        found = [(node, self.meant(node, members(node.resource, "target"))) for node in ours]
+        return [(node, targets) for node, targets in found if not self.several or self.patient in targets]
 
-    def _meant(self, json: Json, node: Node) -> Node | None:
-        try:
-            return self.resolve(json, node)
-        except Unread:
-            return None
+    def meant(self, node: Node, references: Iterable[Json]) -> list[Node]:
+        """The resources that some references of a node mean, without those that lead out or are ambiguous."""
+        found = []
+        for json in references:
+            try:
+                target = self.resolve(json, node)
+            except Unread:
+                continue
+            if target is not None:
+                found.append(target)
+        return found
 
     def order(self) -> list[Node]:
         """The nodes in the order of the case: that of our Provenance where there is one, else of the entries."""
@@ -262,7 +258,7 @@ def _place(node: Node) -> str:
 
 def _identity(patient: Node, wanted: tuple[str, str] | None = None) -> tuple[str, str]:
     """(case_system, case_id): from the case's own identifier, the wanted or the first, else from where it lives."""
-    marked = [item[:2] for item in case_items(patient)]
+    marked = cases_of(patient)
     if marked:
         return wanted if wanted is not None and wanted in marked else marked[0]
     id_ = patient.resource.get("id")
@@ -288,11 +284,11 @@ def _marked(node: Node) -> list[tuple[str, str, str]]:
     return found
 
 
-def case_items(node: Node) -> list[tuple[str, str, str]]:
-    """(case_system, case_id, key) of the identifiers that mark the resource as an item of a case."""
-    told = [(system, value.removesuffix(f"/{key}"), key) for system, value, key in _marked(node)
+def cases_of(node: Node) -> list[tuple[str, str]]:
+    """(case_system, case_id) of the cases that the resource is marked as an item of."""
+    told = [(system, value.removesuffix(f"/{key}")) for system, value, key in _marked(node)
             if value.endswith(f"/{key}")]  # fmt: skip
-    return [item for item in told if SLUG.ok(item[1]) and URI.ok(item[0])]
+    return [(system, case_id) for system, case_id in told if SLUG.ok(case_id) and URI.ok(system)]
 
 
 _OWN_KEY = re.compile(r"[a-z][a-z0-9-]{0,63}(\.[a-z0-9-]{1,64})*")

@@ -484,7 +484,7 @@ class InList(Nest):
             if isinstance(json, dict) and self.is_it(json):
                 try:
                     no_doubt(json)
-                    if "dataAbsentReason" in json and (error := contradiction(json)):
+                    if error := contradiction(json):
                         raise error
                 except Unread as error:
                     raise error.at(self.name, index) from None
